@@ -1,0 +1,28 @@
+package main
+
+import (
+	_ "github.com/Eyevinn/mp4ff/mp4"
+	_ "github.com/apache/arrow-go/v18/arrow/ipc"
+	_ "github.com/apache/arrow-go/v18/parquet/pqarrow"
+	_ "github.com/disintegration/imaging"
+	_ "github.com/ebitengine/purego"
+	_ "github.com/go-audio/audio"
+	_ "github.com/gomlx/compute/gobackend"
+	_ "github.com/gomlx/gomlx/core/graph"
+	_ "github.com/gomlx/gomlx/ml/model"
+	_ "github.com/hajimehoshi/go-mp3"
+	_ "github.com/jfreymuth/oggvorbis"
+	_ "github.com/klauspost/cpuid/v2"
+	_ "github.com/mewkiz/flac"
+	_ "github.com/mjibson/go-dsp/fft"
+	_ "github.com/rogpeppe/go-internal/testscript"
+	_ "github.com/schollz/progressbar/v3"
+	_ "github.com/urfave/cli/v2"
+	_ "go.yaml.in/yaml/v3"
+	_ "go4.org/unsafe/assume-no-moving-gc"
+	_ "golang.org/x/image/webp"
+	_ "golang.org/x/sys/unix"
+	_ "golang.org/x/term"
+	_ "golang.org/x/text/encoding/charmap"
+	_ "gorgonia.org/gorgonia"
+)

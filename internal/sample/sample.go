@@ -1,0 +1,117 @@
+// Package sample holds the one value that flows through prep: a sample with its key, its parts by
+// modality, what was measured of it and, in the end, its tensors. It is plain data. How parts are found
+// is internal/source's business, how they are read internal/media's, what is stored shards'.
+package sample
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Modality names one of the six senses of the joint embedding; image and video share a tower but are
+// stored apart, so there are seven.
+type Modality uint8
+
+// The modalities, in the order of the shards' columns.
+const (
+	Image Modality = iota
+	Video
+	Audio
+	Text
+	Depth
+	Thermal
+	IMU
+	NumModalities
+)
+
+var modalityNames = [NumModalities]string{"image", "video", "audio", "text", "depth", "thermal", "imu"}
+
+// String returns the lower-case name, which is also the column's name in a shard.
+func (m Modality) String() string {
+	if m < NumModalities {
+		return modalityNames[m]
+	}
+	return fmt.Sprintf("modality(%d)", uint8(m))
+}
+
+// ParseModality is the inverse of String.
+func ParseModality(s string) (Modality, error) {
+	for i, n := range modalityNames {
+		if n == s {
+			return Modality(i), nil
+		}
+	}
+	return 0, fmt.Errorf("no modality %q (want %s)", s, strings.Join(modalityNames[:], ", "))
+}
+
+// MarshalText writes the name.
+func (m Modality) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
+// UnmarshalText reads the name.
+func (m *Modality) UnmarshalText(b []byte) (err error) {
+	*m, err = ParseModality(string(b))
+	return err
+}
+
+// Part says where the raw material of one modality lies: a file, or a text given inline.
+type Part struct {
+	Modality Modality `json:"modality"`
+	// Path is slash-separated and relative to the source's root; absolute only where the user allowed
+	// files outside it. Empty for an inline text.
+	Path string `json:"path,omitempty"`
+	// Size is the file's size in bytes when the listing was made; a reader that finds another refuses.
+	Size int64 `json:"size,omitempty"`
+	// Text is the inline text; it counts when Path is empty.
+	Text string `json:"text,omitempty"`
+	// Start and End cut the medium, in seconds from its beginning. End 0 means up to the end.
+	Start float64 `json:"start,omitempty"`
+	End   float64 `json:"end,omitempty"`
+}
+
+// Sample is one item of a data set. The exported JSON is its listing form: what is known before any
+// file is opened. Reading and transforming fill the rest.
+type Sample struct {
+	Key    string   `json:"key"`
+	Labels []string `json:"labels,omitempty"`
+	// Parts has at most one entry for each modality, in the order of the modalities.
+	Parts []Part `json:"parts,omitempty"`
+	// SyncOffset is audio start minus video start in seconds as a manifest states it; nil if it does not.
+	SyncOffset *float64 `json:"sync_offset_s,omitempty"`
+	// Problem, when set, says why this listed sample cannot be read (for example "missing"): it becomes
+	// a failed ledger row with that reason. ProblemDetail is the sentence for a person.
+	Problem       string `json:"problem,omitempty"`
+	ProblemDetail string `json:"problem_detail,omitempty"`
+
+	Caption string                `json:"-"` // decoded, cleaned of surrounding white space
+	Metrics Metrics               `json:"-"`
+	Tensors [NumModalities]Tensor `json:"-"` // zero value: absent
+}
+
+// Part returns the part of modality m, or nil.
+func (s *Sample) Part(m Modality) *Part {
+	for i := range s.Parts {
+		if s.Parts[i].Modality == m {
+			return &s.Parts[i]
+		}
+	}
+	return nil
+}
+
+// Paths lists the files of the sample in the order of its parts, without repeats (a video's picture and
+// sound are one file).
+func (s *Sample) Paths() []string {
+	var out []string
+next:
+	for _, p := range s.Parts {
+		if p.Path == "" {
+			continue
+		}
+		for _, q := range out {
+			if q == p.Path {
+				continue next
+			}
+		}
+		out = append(out, p.Path)
+	}
+	return out
+}
