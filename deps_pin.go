@@ -16,6 +16,7 @@ import (
 	_ "github.com/mewkiz/flac"
 	_ "github.com/mjibson/go-dsp/fft"
 	_ "github.com/rogpeppe/go-internal/testscript"
+	_ "github.com/sbinet/npyio/npz"
 	_ "github.com/schollz/progressbar/v3"
 	_ "github.com/urfave/cli/v2"
 	_ "go.yaml.in/yaml/v3"
