@@ -1,0 +1,112 @@
+// Package media turns the bytes of media files into what the transforms start from: sound into PCM,
+// pictures into planes, video into frames, captions into text; and it reads how long a medium is and when
+// its tracks start.
+//
+// It owns the file formats: which extension is which modality (formats.go), what the first bytes say
+// (a .wav that is an MP3 inside is decoded as MP3), and what is done by Go code and what by ffmpeg. Nothing
+// here resamples, resizes, normalises or judges: that is left to mel, internal/vision and filters. Which
+// file belongs to which sample is internal/source's business.
+//
+// Every input is taken for hostile. Counts and lengths in headers are capped before anything is allocated,
+// memory is bounded by the segment asked for, a panic of a third-party decoder becomes a fault.Corrupt
+// error, only regular files are opened, and ffmpeg runs without a shell, without standard input, without
+// network protocols, for a limited time and with limited output. Errors are of internal/fault's kinds; the
+// reasons in use are listed at [Tools.DecodeSound], [Tools.DecodeFrames] and [Tools.ProbeTiming].
+package media
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// EnvFFmpeg is the environment variable that names the ffmpeg program to use in place of the one in PATH.
+// ffprobe is then taken from the same folder if it is there. The value "none" means: act as if this
+// machine had neither.
+const EnvFFmpeg = "PREP_FFMPEG"
+
+// Tools is what this machine offers for decoding: found once by FindTools, then only read, so that it can
+// be shared by any number of goroutines. Its zero value decodes everything that needs no program.
+type Tools struct {
+	FFmpeg        string // absolute path, "" when there is none
+	FFprobe       string // absolute path, "" when there is none
+	FFmpegVersion string // as `ffmpeg -version` names it, for example "5.1.9-0+deb12u1"; it can decide output bytes and is pinned in the plan
+}
+
+// FindTools looks for the programs and libraries that decoding can use. It starts one short process to
+// learn ffmpeg's version. Something that is not there, or does not run, is not an error: its field stays
+// empty, and a file that needs it is reported as unsupported when it is met.
+func FindTools(ctx context.Context) *Tools {
+	t := &Tools{}
+	t.findFFmpeg(ctx)
+	return t
+}
+
+func (t *Tools) findFFmpeg(ctx context.Context) {
+	name := os.Getenv(EnvFFmpeg)
+	if name == "none" {
+		return
+	}
+	if name == "" {
+		name = "ffmpeg"
+	}
+	ffmpeg, ok := findProgram(name)
+	if !ok {
+		return
+	}
+	version, ok := ffmpegVersion(ctx, ffmpeg)
+	if !ok {
+		return
+	}
+	t.FFmpeg, t.FFmpegVersion = ffmpeg, version
+	// The probe that came with this ffmpeg first: two versions can disagree about start times.
+	if probe, ok := findProgram(filepath.Join(filepath.Dir(ffmpeg), "ffprobe")); ok {
+		t.FFprobe = probe
+	} else if probe, ok := findProgram("ffprobe"); ok {
+		t.FFprobe = probe
+	}
+}
+
+// findProgram resolves a name in PATH, or a path, to an absolute path. A relative entry of PATH is not
+// followed (exec.ErrDot): a data set's folder must not be able to bring its own ffmpeg.
+func findProgram(name string) (string, bool) {
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return "", false
+	}
+	path, err = filepath.Abs(path)
+	return path, err == nil
+}
+
+// ffmpegVersion runs `ffmpeg -version`, whose first line is "ffmpeg version WORD Copyright ...".
+func ffmpegVersion(ctx context.Context, ffmpeg string) (string, bool) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, ffmpeg, "-version")
+	cmd.WaitDelay = time.Second
+	out, err := cmd.Output()
+	if err != nil {
+		return "", false
+	}
+	rest, ok := strings.CutPrefix(string(out), "ffmpeg version ")
+	if !ok {
+		return "", false
+	}
+	words := strings.Fields(rest)
+	if len(words) == 0 {
+		return "", false
+	}
+	return words[0], true
+}
+
+// decoderName is what Sound.Decoder says of ffmpeg: "ffmpeg 5.1.9", without a distribution's suffix.
+func (t *Tools) decoderName() string {
+	v := t.FFmpegVersion
+	if v != "" && v[0] >= '0' && v[0] <= '9' {
+		v, _, _ = strings.Cut(v, "-")
+	}
+	return strings.TrimSpace("ffmpeg " + v)
+}
