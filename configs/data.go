@@ -1,0 +1,76 @@
+package configs
+
+// Source says where samples come from and how labels become text.
+type Source struct {
+	Kind         string `yaml:"kind" json:"kind"`
+	Template     string `yaml:"template" json:"template"`
+	AllowOutside bool   `yaml:"allow_outside" json:"allow_outside"`
+	TextLines    int    `yaml:"text_lines" json:"text_lines"`
+}
+
+// Audio says how sound becomes the tensor [clips,1,128,204].
+type Audio struct {
+	Clips      int     `yaml:"clips" json:"clips"`
+	Channel    string  `yaml:"channel" json:"channel"`
+	Mean       string  `yaml:"mean" json:"mean"`
+	DType      string  `yaml:"dtype" json:"dtype"`
+	MaxSeconds float64 `yaml:"max_seconds" json:"max_seconds"`
+}
+
+// Image says how pictures become the tensor [3,224,224].
+type Image struct {
+	Orientation    string `yaml:"orientation" json:"orientation"`
+	Alpha          string `yaml:"alpha" json:"alpha"`
+	Depth16        string `yaml:"depth16" json:"depth16"`
+	JPEG           string `yaml:"jpeg" json:"jpeg"`
+	MaxPixels      int64  `yaml:"max_pixels" json:"max_pixels"`
+	AllowTruncated bool   `yaml:"allow_truncated" json:"allow_truncated"`
+}
+
+// Video says how moving pictures become the tensor [3,2,224,224].
+type Video struct {
+	Frames bool `yaml:"frames" json:"frames"`
+}
+
+// Text says how a caption becomes 77 token ids.
+type Text struct {
+	SpecialTokens string `yaml:"special_tokens" json:"special_tokens"`
+}
+
+// Rule is one filter: a bound on one metric. A nil bound does not apply; Off switches the whole rule
+// off. Unknown says what becomes of a sample whose value could not be determined: keep or drop. A
+// sample that has nothing to measure (no sound, say) is always kept.
+type Rule struct {
+	Off     bool     `yaml:"off" json:"off"`
+	Min     *float64 `yaml:"min,omitempty" json:"min,omitempty"`
+	Max     *float64 `yaml:"max,omitempty" json:"max,omitempty"`
+	Unknown string   `yaml:"unknown" json:"unknown"`
+}
+
+// SNRRule is the rule on the signal-to-noise ratio, with the estimator that measures it.
+type SNRRule struct {
+	Rule   `yaml:",inline"`
+	Method string `yaml:"method" json:"method"`
+}
+
+// Filters holds the rules. Values are measured and stored also where a rule is off.
+type Filters struct {
+	SNR     SNRRule `yaml:"snr" json:"snr"`
+	MinText Rule    `yaml:"min_text" json:"min_text"`
+	MaxSync Rule    `yaml:"max_sync" json:"max_sync"`
+}
+
+// Shards says how the output is cut.
+type Shards struct {
+	Samples   int `yaml:"samples" json:"samples"`
+	BatchRows int `yaml:"batch_rows" json:"batch_rows"`
+}
+
+// Ingest holds what decides speed and memory but no byte of the output.
+type Ingest struct {
+	Workers         int     `yaml:"workers" json:"workers"`
+	Buffer          int     `yaml:"buffer" json:"buffer"`
+	FFmpegSeconds   float64 `yaml:"ffmpeg_seconds" json:"ffmpeg_seconds"`
+	MaxFileMB       int64   `yaml:"max_file_mb" json:"max_file_mb"`
+	ProgressSeconds float64 `yaml:"progress_seconds" json:"progress_seconds"`
+}

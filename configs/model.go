@@ -1,0 +1,4 @@
+package configs
+
+// Model is the shape of the model.
+type Model struct{}

@@ -1,0 +1,4 @@
+package configs
+
+// Train is the training recipe.
+type Train struct{}

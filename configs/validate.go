@@ -1,0 +1,68 @@
+package configs
+
+import (
+	"math"
+	"slices"
+	"strings"
+
+	"prep/internal/fault"
+)
+
+// validate checks what the types cannot: words from a fixed list, and ranges.
+func (c *Config) validate() error {
+	words := []struct {
+		key, value string
+		known      []string
+	}{
+		{"source.kind", c.Source.Kind, []string{"auto", "audioset", "pairs", "manifest"}},
+		{"audio.channel", c.Audio.Channel, []string{"mean", "first"}},
+		{"audio.mean", c.Audio.Mean, []string{"clip", "imagebind"}},
+		{"audio.dtype", c.Audio.DType, []string{"float16", "float32"}},
+		{"image.orientation", c.Image.Orientation, []string{"apply", "ignore"}},
+		{"image.alpha", c.Image.Alpha, []string{"white", "black", "drop"}},
+		{"image.depth16", c.Image.Depth16, []string{"scale", "clip"}},
+		{"image.jpeg", c.Image.JPEG, []string{"auto", "turbo", "go"}},
+		{"text.special_tokens", c.Text.SpecialTokens, []string{"inert", "imagebind"}},
+		{"filters.snr.method", c.Filters.SNR.Method, []string{"tf-floor-1", "wada", "nist"}},
+		{"filters.snr.unknown", c.Filters.SNR.Unknown, []string{"keep", "drop"}},
+		{"filters.min_text.unknown", c.Filters.MinText.Unknown, []string{"keep", "drop"}},
+		{"filters.max_sync.unknown", c.Filters.MaxSync.Unknown, []string{"keep", "drop"}},
+	}
+	for _, w := range words {
+		if !slices.Contains(w.known, w.value) {
+			return fault.Usagef("%s: %q is not one of %s", w.key, w.value, strings.Join(w.known, ", "))
+		}
+	}
+	ranges := []struct {
+		key           string
+		value, lo, hi float64
+	}{
+		{"audio.clips", float64(c.Audio.Clips), 1, 64},
+		{"audio.max_seconds", c.Audio.MaxSeconds, 2, 36000},
+		{"image.max_pixels", float64(c.Image.MaxPixels), 1, 1 << 32},
+		{"source.text_lines", float64(c.Source.TextLines), 0, 1000},
+		{"shards.samples", float64(c.Shards.Samples), 1, 1 << 20},
+		{"shards.batch_rows", float64(c.Shards.BatchRows), 1, 1 << 16},
+		{"ingest.workers", float64(c.Ingest.Workers), 0, 4096},
+		{"ingest.buffer", float64(c.Ingest.Buffer), 1, 65536},
+		{"ingest.ffmpeg_seconds", c.Ingest.FFmpegSeconds, 1, 86400},
+		{"ingest.max_file_mb", float64(c.Ingest.MaxFileMB), 1, 65536},
+		{"ingest.progress_seconds", c.Ingest.ProgressSeconds, 0.1, 3600},
+	}
+	for _, r := range ranges {
+		if math.IsNaN(r.value) || r.value < r.lo || r.value > r.hi {
+			return fault.Usagef("%s: %g is outside %g to %g", r.key, r.value, r.lo, r.hi)
+		}
+	}
+	for key, r := range map[string]Rule{"filters.snr": c.Filters.SNR.Rule, "filters.min_text": c.Filters.MinText, "filters.max_sync": c.Filters.MaxSync} {
+		for _, b := range []*float64{r.Min, r.Max} {
+			if b != nil && (math.IsNaN(*b) || math.IsInf(*b, 0)) {
+				return fault.Usagef("%s: a bound must be a finite number", key)
+			}
+		}
+	}
+	if !strings.Contains(c.Source.Template, "{labels}") && !strings.Contains(c.Source.Template, "{label}") {
+		return fault.Usagef("source.template: %q has no {labels} (all of them) or {label} (the first)", c.Source.Template)
+	}
+	return nil
+}
