@@ -2,4 +2,12 @@
 // ImageBind-style joint embedding on it. Everything it does is in internal/cli.
 package main
 
-func main() {}
+import (
+	"os"
+
+	"prep/internal/cli"
+)
+
+func main() {
+	os.Exit(cli.Main(os.Args, os.Stdout, os.Stderr))
+}

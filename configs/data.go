@@ -1,5 +1,7 @@
 package configs
 
+import "go.yaml.in/yaml/v3"
+
 // Source says where samples come from and how labels become text.
 type Source struct {
 	Kind         string `yaml:"kind" json:"kind"`
@@ -73,4 +75,16 @@ type Ingest struct {
 	FFmpegSeconds   float64 `yaml:"ffmpeg_seconds" json:"ffmpeg_seconds"`
 	MaxFileMB       int64   `yaml:"max_file_mb" json:"max_file_mb"`
 	ProgressSeconds float64 `yaml:"progress_seconds" json:"progress_seconds"`
+}
+
+// With returns the filters with overrides of keys below "filters." applied.
+func (f Filters) With(overrides []Override) (Filters, error) {
+	b, err := yaml.Marshal(struct {
+		Filters Filters `yaml:"filters"`
+	}{f})
+	if err != nil {
+		return f, err
+	}
+	c, err := Load(Layers{FileName: "filters", File: b, Flags: overrides})
+	return c.Filters, err
 }

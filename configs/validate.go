@@ -64,5 +64,8 @@ func (c *Config) validate() error {
 	if !strings.Contains(c.Source.Template, "{labels}") && !strings.Contains(c.Source.Template, "{label}") {
 		return fault.Usagef("source.template: %q has no {labels} (all of them) or {label} (the first)", c.Source.Template)
 	}
-	return nil
+	if err := c.Train.Check(); err != nil {
+		return err
+	}
+	return c.Model.Check()
 }

@@ -1,0 +1,201 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/klauspost/cpuid/v2"
+	"github.com/urfave/cli/v2"
+
+	"prep/configs"
+	"prep/internal/fault"
+	"prep/mel"
+)
+
+// version is the release this tree will become.
+const version = "0.1.0-dev"
+
+// toolVersion names the program in manifests. It must not depend on the build, or two machines with the
+// same release would write different manifests.
+func toolVersion() string { return "prep " + version }
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+func (s *session) versionCommand() *cli.Command {
+	return &cli.Command{
+		Name: "version", Usage: "print the version and how the program was built",
+		Flags: []cli.Flag{jsonFlag}, OnUsageError: usageError,
+		Action: func(c *cli.Context) error {
+			experiment := ""
+			if bi, ok := debug.ReadBuildInfo(); ok {
+				for _, kv := range bi.Settings {
+					if kv.Key == "GOEXPERIMENT" {
+						experiment = kv.Value
+					}
+				}
+			}
+			fmt.Fprintf(s.results(c), "%s (%s, %s/%s, GOEXPERIMENT=%s, kernels %s)\n", toolVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH, experiment, mel.Variant())
+			return s.summary(c, map[string]any{"command": "version", "version": version, "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH, "experiment": experiment, "kernels": mel.Variant()})
+		},
+	}
+}
+
+func (s *session) configCommand() *cli.Command {
+	return &cli.Command{
+		Name: "config", Usage: "print the effective configuration, every key with its default and reason",
+		UsageText: "prep config --show [--config FILE] [--preset NAME] [--model NAME]",
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "show", Usage: "print it as YAML (what this command does in any case)"},
+			configFlag,
+			&cli.StringFlag{Name: "preset", Value: configs.DataPresets[0], Usage: "data preset: " + strings.Join(configs.DataPresets, ", ")},
+			&cli.StringFlag{Name: "model", Value: configs.ModelPresets[0], Usage: "model preset: " + strings.Join(configs.ModelPresets, ", ")},
+		},
+		OnUsageError: usageError,
+		Action: func(c *cli.Context) error {
+			if c.NArg() > 0 {
+				return fault.Usagef("config takes no argument; a file is given with --config")
+			}
+			l, err := readLayers(c)
+			if err != nil {
+				return err
+			}
+			l.DataPreset, l.ModelPreset = c.String("preset"), c.String("model")
+			return configs.Show(s.stdout, l)
+		},
+	}
+}
+
+func (s *session) doctorCommand() *cli.Command {
+	return &cli.Command{
+		Name: "doctor", Usage: "list what this machine offers, and what each thing gives",
+		Flags: []cli.Flag{jsonFlag}, OnUsageError: usageError,
+		Action: s.doctor,
+	}
+}
+
+// finding is one line of doctor.
+type finding struct {
+	Name  string `json:"name"`
+	Found bool   `json:"found"`
+	What  string `json:"what"`
+	Gives string `json:"gives"`
+}
+
+func (s *session) doctor(c *cli.Context) error {
+	tools := findTools(c.Context)
+	list := []finding{
+		{"processor", true, fmt.Sprintf("%s, %d cores in use", cpuid.CPU.BrandName, runtime.GOMAXPROCS(0)), "ingest works on one sample a core; --workers changes it"},
+		{"SIMD", mel.Variant() != "scalar", "kernels run as " + mel.Variant() + simdHint(), "several times faster sound and matrix kernels, with the same results to the bit"},
+		{"ffmpeg", tools.FFmpeg != "", orMissing(tools.FFmpeg, tools.FFmpegVersion, "install ffmpeg, or name one in PREP_FFMPEG"), "video, AAC, Opus, WebM, AMR and whatever else it reads"},
+		{"ffprobe", tools.FFprobe != "", orMissing(tools.FFprobe, "", "comes with ffmpeg"), "start times of any container; MP4 is read without it"},
+		{"libjpeg-turbo", tools.Turbo != nil, orMissing(turboName(tools), "", "Debian: libturbojpeg0"), "JPEG pixels equal to Pillow's, and faster; without it Go decodes, half a level off on average"},
+		{"libsndfile", false, soundFile(), "nothing yet: WAV, FLAC, MP3 and Ogg Vorbis are read in Go"},
+		{"PJRT plugin", false, pjrtPlugins(), "training on GPUs through XLA; this version trains on the CPU"},
+		{"free disk", true, freeDisk("."), "a sample with picture and sound takes about 0.3 MB of shard"},
+	}
+	w := tabwriter.NewWriter(s.results(c), 0, 8, 2, ' ', 0)
+	for _, f := range list {
+		mark := "-"
+		if f.Found {
+			mark = "+"
+		}
+		fmt.Fprintf(w, "%s %s\t%s\t%s\n", mark, f.Name, f.What, f.Gives)
+	}
+	w.Flush()
+	return s.summary(c, map[string]any{"command": "doctor", "findings": list})
+}
+
+func orMissing(found, version, hint string) string {
+	if found == "" {
+		return "not found: " + hint
+	}
+	return strings.TrimSpace(found + " " + version)
+}
+
+// simdHint says why the kernels are scalar where they need not be.
+func simdHint() string {
+	if mel.Variant() == "scalar" && runtime.GOARCH == "amd64" && cpuid.CPU.Supports(cpuid.AVX2) {
+		return " (the processor has AVX2: build with GOEXPERIMENT=simd)"
+	}
+	return ""
+}
+
+// firstFile returns the first of the paths that exists.
+func firstFile(paths ...string) string {
+	for _, p := range paths {
+		if _, err := os.Stat(p); err == nil {
+			return p
+		}
+	}
+	return ""
+}
+
+func soundFile() string {
+	p := firstFile("/usr/lib/x86_64-linux-gnu/libsndfile.so.1", "/usr/lib/aarch64-linux-gnu/libsndfile.so.1", "/usr/lib64/libsndfile.so.1", "/usr/lib/libsndfile.so.1", "/opt/homebrew/lib/libsndfile.dylib")
+	return orMissing(p, "", "not needed")
+}
+
+func pjrtPlugins() string {
+	if p := os.Getenv("PJRT_PLUGIN_LIBRARY_PATH"); p != "" {
+		return "PJRT_PLUGIN_LIBRARY_PATH names " + p
+	}
+	return "none named by PJRT_PLUGIN_LIBRARY_PATH"
+}
+
+func (s *session) completionCommand() *cli.Command {
+	return &cli.Command{
+		Name: "completion", Usage: "print a completion script: source <(prep completion bash)",
+		UsageText: "prep completion bash|zsh|fish", OnUsageError: usageError,
+		Action: func(c *cli.Context) error {
+			shell, err := oneArg(c, "bash")
+			if err != nil {
+				return err
+			}
+			switch shell {
+			case "bash":
+				fmt.Fprint(s.stdout, bashCompletion)
+			case "zsh":
+				fmt.Fprint(s.stdout, zshCompletion)
+			case "fish":
+				script, err := c.App.ToFishCompletion()
+				if err != nil {
+					return err
+				}
+				fmt.Fprint(s.stdout, script)
+			default:
+				return fault.Usagef("no completion for %q (have bash, zsh, fish)", shell)
+			}
+			return nil
+		},
+	}
+}
+
+const bashCompletion = `_prep() {
+  local words
+  words=$("${COMP_WORDS[@]:0:COMP_CWORD}" --generate-bash-completion 2>/dev/null)
+  COMPREPLY=($(compgen -W "$words" -- "${COMP_WORDS[COMP_CWORD]}") $(compgen -f -- "${COMP_WORDS[COMP_CWORD]}"))
+}
+complete -o filenames -F _prep prep
+`
+
+const zshCompletion = `#compdef prep
+_prep() {
+  local -a found
+  found=("${(@f)$(${words[@]:0:$((CURRENT-1))} --generate-bash-completion 2>/dev/null)}")
+  compadd -a found
+  _files
+}
+compdef _prep prep
+`

@@ -1,0 +1,218 @@
+package stages
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"prep/configs"
+	"prep/filters"
+	"prep/internal/fault"
+	"prep/internal/media"
+	"prep/internal/sample"
+)
+
+// Processor takes one listed sample through read, measure, gate and transform. It holds no state between
+// samples and may be shared by any number of goroutines.
+type Processor struct {
+	Root   string
+	Config configs.Config
+	Tools  *media.Tools
+
+	jpeg  string // decoder of JPEG files, as pinned: go or turbo
+	rules []filters.Rule
+}
+
+// NewProcessor prepares a plan's work on this machine, or says what the machine lacks. root replaces the
+// plan's own root when the source is mounted elsewhere; "" keeps it. ingest holds this machine's limits.
+func NewProcessor(p *Plan, root string, ingest configs.Ingest, tools *media.Tools) (*Processor, error) {
+	if err := p.checkPins(tools); err != nil {
+		return nil, err
+	}
+	if root == "" {
+		root = p.Root
+	}
+	cfg := p.Config
+	cfg.Ingest = ingest
+	jpeg := p.Pins["jpeg"]
+	if jpeg == "" {
+		jpeg = "go"
+	}
+	if p.Pins["ffmpeg"] == "none" { // planned without: having one now must change nothing
+		without := *tools
+		without.FFmpeg, without.FFprobe, without.FFmpegVersion = "", "", ""
+		tools = &without
+	}
+	return &Processor{Root: root, Config: cfg, Tools: tools, jpeg: jpeg, rules: filters.Rules(cfg.Filters)}, nil
+}
+
+// Process fills s with caption, metrics and tensors. A nil error means the sample is to be written;
+// otherwise the error's kind says what it costs. What was measured up to then is in s.Metrics.
+func (p *Processor) Process(ctx context.Context, s *sample.Sample) (verdicts []filters.Verdict, err error) {
+	defer func() {
+		if r := recover(); r != nil { // our own bug must not cost a night's run, nor pass in silence
+			err = fault.Corruptf("internal", "prep failed on %q: %v; please report it with the file (%s)", s.Key, r, whereOf(debug.Stack()))
+		}
+	}()
+	media, err := p.Read(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	verdicts = filters.Judge(p.rules, s.Metrics)
+	for _, v := range verdicts {
+		if v.Drop {
+			return verdicts, fault.Rejectedf(v.Reason, "%s", v.Detail)
+		}
+	}
+	for m, d := range media {
+		if d == nil {
+			continue
+		}
+		if s.Tensors[m], err = d.tensor(p); err != nil {
+			return verdicts, err
+		}
+	}
+	return verdicts, nil
+}
+
+// Read decodes and measures the parts of s.
+func (p *Processor) Read(ctx context.Context, s *sample.Sample) ([sample.NumModalities]medium, error) {
+	var out [sample.NumModalities]medium
+	s.Metrics = sample.Metrics{}
+	if s.Problem != "" {
+		return out, fault.Corruptf(s.Problem, "%s", s.ProblemDetail)
+	}
+	// Start times are lost by decoding: they are read first.
+	if err := p.measureSync(ctx, s); err != nil {
+		return out, err
+	}
+	for _, sense := range senses {
+		part := s.Part(sense.modality)
+		if part == nil {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return out, err
+		}
+		d, err := sense.read(ctx, p, s, part)
+		if err != nil {
+			return out, err
+		}
+		if d != nil {
+			d.measure(p, s)
+			out[sense.modality] = d
+		}
+	}
+	return out, nil
+}
+
+// measureSync stores the offset between sound and picture: as the manifest states it, or as the start
+// times of a container that holds both. Files of their own have no common clock: nothing is stored.
+func (p *Processor) measureSync(ctx context.Context, s *sample.Sample) error {
+	if s.SyncOffset != nil {
+		s.Metrics["sync_offset_s"], s.Metrics["sync_method"] = *s.SyncOffset, "manifest"
+		return nil
+	}
+	v, a := s.Part(sample.Video), s.Part(sample.Audio)
+	if v == nil || a == nil || v.Path != a.Path {
+		return nil
+	}
+	path, err := p.locate(v)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := p.limitTime(ctx)
+	defer cancel()
+	t, err := p.Tools.ProbeTiming(ctx, path)
+	if err != nil {
+		return err
+	}
+	if t.AudioStart != nil && t.VideoStart != nil {
+		s.Metrics["sync_offset_s"], s.Metrics["sync_method"] = *t.AudioStart-*t.VideoStart, t.Method
+	}
+	return nil
+}
+
+// locate checks a part's file against the listing and gives its path on this machine.
+func (p *Processor) locate(part *sample.Part) (string, error) {
+	path := filepath.FromSlash(part.Path)
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(p.Root, path)
+	}
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", fault.Corruptf("missing", "%s is no longer there", part.Path)
+	case errors.Is(err, fs.ErrPermission):
+		return "", fault.Corruptf("unreadable", "%s: no permission to read it", part.Path)
+	case err != nil:
+		return "", fault.Corruptf("unreadable", "%s: %w", part.Path, err)
+	case !info.Mode().IsRegular():
+		return "", fault.Corruptf("unreadable", "%s is no regular file", part.Path)
+	case info.Size() != part.Size:
+		return "", fault.Corruptf("changed", "%s has %d bytes and had %d when the work was planned", part.Path, info.Size(), part.Size)
+	}
+	return path, nil
+}
+
+// readWhole reads a picture or text file.
+func (p *Processor) readWhole(part *sample.Part) ([]byte, error) {
+	path, err := p.locate(part)
+	if err != nil {
+		return nil, err
+	}
+	limit := p.Config.Ingest.MaxFileMB << 20
+	if part.Size > limit {
+		return nil, fault.Corruptf("too_large", "%s has %d bytes, more than ingest.max_file_mb (%d MiB)", part.Path, part.Size, p.Config.Ingest.MaxFileMB)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		if errors.Is(err, fs.ErrPermission) {
+			return nil, fault.Corruptf("unreadable", "%s: no permission to read it", part.Path)
+		}
+		return nil, fault.Corruptf("unreadable", "%s: %w", part.Path, err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, fault.Corruptf("unreadable", "%s: %w", part.Path, err)
+	}
+	return data, nil
+}
+
+// limitTime bounds what an outside program may take for one file.
+func (p *Processor) limitTime(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, time.Duration(p.Config.Ingest.FFmpegSeconds*float64(time.Second)))
+}
+
+// inFile puts the file's name before a decoder's message.
+func inFile(path string, err error) error {
+	var f *fault.Error
+	if errors.As(err, &f) {
+		return &fault.Error{Kind: f.Kind, Reason: f.Reason, Detail: path + ": " + f.Detail, Err: err}
+	}
+	return fmt.Errorf("%s: %w", path, err)
+}
+
+// whereOf finds the first line of a stack that lies in this module.
+func whereOf(stack []byte) string {
+	lines := strings.Split(string(stack), "\n")
+	for i, l := range lines {
+		if strings.HasPrefix(l, "prep/") && !strings.Contains(l, "whereOf") && !strings.Contains(l, ".Process.func") && i+1 < len(lines) {
+			at := strings.TrimSpace(lines[i+1])
+			if j := strings.LastIndexByte(at, '/'); j >= 0 {
+				at = at[j+1:]
+			}
+			at, _, _ = strings.Cut(at, " ")
+			return at
+		}
+	}
+	return "place unknown"
+}

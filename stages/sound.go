@@ -1,0 +1,138 @@
+package stages
+
+import (
+	"context"
+	"encoding/binary"
+	"math"
+
+	"github.com/apache/arrow-go/v18/arrow/float16"
+
+	"prep/filters"
+	"prep/internal/fault"
+	"prep/internal/media"
+	"prep/internal/sample"
+	"prep/mel"
+)
+
+// cutSlack is how much longer than its listed segment a file may be and still count as already cut to
+// it, in seconds: encoders pad, and cutting tools round to their frames.
+const cutSlack = 1.0
+
+// sound is a sample's audio at 16 kHz.
+type sound struct {
+	wave     [][]float32 // [channels][n]; channel 0 is what the towers hear
+	seconds  float64     // of the decoded segment, at the file's own rate
+	rate     int
+	channels int
+}
+
+func readSound(ctx context.Context, p *Processor, s *sample.Sample, part *sample.Part) (medium, error) {
+	path, err := p.locate(part)
+	if err != nil {
+		return nil, err
+	}
+	seg, err := p.segment(ctx, path, part)
+	if err != nil {
+		return nil, err
+	}
+	limit := p.Config.Audio.MaxSeconds
+	if seg.End == 0 || seg.End-seg.Start > limit {
+		seg.End = seg.Start + limit
+	}
+	ctx, cancel := p.limitTime(ctx)
+	defer cancel()
+	snd, err := p.Tools.DecodeSound(ctx, path, seg)
+	if err != nil {
+		return nil, err
+	}
+	planes := snd.Channels()
+	if len(planes) == 0 || len(planes[0]) == 0 {
+		return nil, fault.Corruptf("empty", "%s holds no sound", part.Path)
+	}
+	out := &sound{
+		seconds: float64(len(planes[0])) / float64(snd.SourceRate),
+		rate:    snd.SourceRate, channels: len(planes),
+	}
+	switch {
+	case p.Config.Audio.Channel == "mean":
+		planes = [][]float32{mixDown(planes)}
+	case p.Config.Audio.Mean != "imagebind": // only the original's mean looks at the other channels
+		planes = planes[:1]
+	}
+	for _, x := range planes {
+		y, err := mel.Resample(x, snd.SourceRate)
+		if err != nil {
+			return nil, fault.Corruptf("bad_rate", "%s: %w", part.Path, err)
+		}
+		out.wave = append(out.wave, y)
+	}
+	if len(out.wave[0]) < mel.WindowLength {
+		return nil, fault.Corruptf("too_short", "%s holds %.4f s of sound, less than one 25 ms window", part.Path, out.seconds)
+	}
+	return out, nil
+}
+
+// mixDown averages the channels in place of the first.
+func mixDown(planes [][]float32) []float32 {
+	if len(planes) == 1 {
+		return planes[0]
+	}
+	mono, scale := planes[0], 1/float32(len(planes))
+	for i := range mono {
+		var sum float32
+		for _, c := range planes {
+			sum += c[i]
+		}
+		mono[i] = sum * scale
+	}
+	return mono
+}
+
+// segment decides whether a file is cut to the listed segment: a file about as long as the segment has
+// been cut already, a longer one is the whole recording.
+func (p *Processor) segment(ctx context.Context, path string, part *sample.Part) (media.Segment, error) {
+	if part.End <= part.Start {
+		return media.Segment{Start: part.Start}, nil
+	}
+	want := part.End - part.Start
+	have, err := p.Tools.SoundDuration(ctx, path)
+	if err != nil {
+		return media.Segment{}, err
+	}
+	if have <= want+cutSlack {
+		return media.Segment{}, nil
+	}
+	if have <= part.Start {
+		return media.Segment{}, fault.Corruptf("segment_outside", "%s lasts %.2f s; the listed segment begins at %.2f s", part.Path, have, part.Start)
+	}
+	return media.Segment{Start: part.Start, End: part.End}, nil
+}
+
+func (d *sound) measure(p *Processor, s *sample.Sample) {
+	for k, v := range filters.MeasureAudio(d.wave[0], p.Config.Filters) {
+		s.Metrics[k] = v
+	}
+	s.Metrics["audio_duration_s"] = d.seconds
+	s.Metrics["audio_rate_hz"] = int64(d.rate)
+	s.Metrics["audio_channels"] = int64(d.channels)
+}
+
+func (d *sound) tensor(p *Processor) (sample.Tensor, error) {
+	mean := mel.MeanClip
+	if p.Config.Audio.Mean == "imagebind" {
+		mean = mel.MeanImageBind
+	}
+	x := mel.Clips(d.wave, p.Config.Audio.Clips, mean)
+	if p.Config.Audio.DType == string(sample.Float16) {
+		b := make([]byte, 2*len(x))
+		for i, v := range x {
+			binary.LittleEndian.PutUint16(b[2*i:], float16.New(v).Uint16())
+		}
+		return p.newTensor(sample.Audio, b), nil
+	}
+	b := make([]byte, 4*len(x))
+	for i, v := range x {
+		binary.LittleEndian.PutUint32(b[4*i:], math.Float32bits(v))
+	}
+	return p.newTensor(sample.Audio, b), nil
+}
