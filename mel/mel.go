@@ -1,0 +1,35 @@
+// Package mel turns sound into what ImageBind's audio tower takes: PCM to 16 kHz, 2 s clips, Kaldi
+// log-mel filter banks of 128 bins, 204 frames, normalised. Each step is a pure function:
+//
+//	Resample    PCM at any rate to 16 kHz                  band-limited sinc (resample.go)
+//	ClipLimits  where the clips begin and end              exact rational arithmetic (clips.go)
+//	Fbank       16 kHz to raw log-mel [128][frames]        Kaldi's filter bank (fbank.go)
+//	Clips       all of it, to [clips,1,128,204] normalised (clips.go)
+//
+// Decoding is internal/media's business, what is measured of the sound filters'. The arithmetic is float32
+// in a fixed order, with every product rounded before it is added, so that results do not depend on the
+// processor.
+package mel
+
+// The constants of ImageBind's data.py and of torchaudio.compliance.kaldi.fbank as it calls it.
+const (
+	SampleRate   = 16000 // Hz
+	Bins         = 128   // mel filters, 20 to 8000 Hz
+	Frames       = 204   // frames of a stored clip; 2 s give 198, the rest is padding
+	ClipSeconds  = 2
+	WindowLength = 400 // samples: 25 ms
+	HopLength    = 160 // samples: 10 ms
+
+	fftLength   = 512
+	preEmphasis = 0.97
+	lowHz       = 20.0
+	// logFloor is float32's machine epsilon, torchaudio's floor under the log.
+	logFloor = 1.1920928955078125e-07
+	// Mean and standard deviation of AudioSet's log-mel, from ImageBind's data.py; its transform divides
+	// by the deviation itself (not twice it, as AST does).
+	normMean = -4.268
+	normStd  = 9.138
+)
+
+// Variant names the kernel in use. All variants give the same bits.
+func Variant() string { return "scalar" }
