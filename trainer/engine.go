@@ -1,0 +1,329 @@
+package trainer
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	_ "github.com/gomlx/compute/gobackend" // the backend "go"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+
+	"prep/configs"
+	"prep/internal/sample"
+)
+
+// goBackend is GoMLX's pure Go backend. Its default worker pool deadlocks on few cores when an operation
+// inside the pool waits for the pool; -1 starts a goroutine for each piece of work instead.
+const goBackend = "go:parallelism=-1"
+
+// An engine holds the model's values and runs its compiled graphs, one for each kind of step.
+type engine struct {
+	train   configs.Train
+	model   configs.Model
+	backend compute.Backend
+	store   *model.Store
+	net     *network
+	weights []Weight
+
+	steps    map[string]*model.Exec
+	encoders map[string]*model.Exec
+}
+
+// newEngine makes a model with its first weights, drawn from the seed of the recipe.
+func newEngine(m configs.Model, t configs.Train) (*engine, error) {
+	backend, err := compute.NewWithConfig(goBackend)
+	if err != nil {
+		return nil, fmt.Errorf("backend %s: %w", goBackend, err)
+	}
+	e := &engine{train: t, model: m, backend: backend, store: model.NewStore(), weights: StateDict(&m),
+		steps: map[string]*model.Exec{}, encoders: map[string]*model.Exec{}}
+	e.net = &network{config: &e.model, store: e.store}
+	for i := range e.weights {
+		w := &e.weights[i]
+		v, err := e.store.CreateVariable(variablePath(w.Name), tensors.FromFlatDataAndDimensions(w.values(t.Seed), w.Shape...))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", w.Name, err)
+		}
+		v.SetTrainable(!w.Buffer)
+	}
+	return e, nil
+}
+
+// close frees the compiled graphs and the values.
+func (e *engine) close() {
+	for _, x := range e.steps {
+		x.Finalize()
+	}
+	for _, x := range e.encoders {
+		x.Finalize()
+	}
+	e.store.Finalize()
+	e.backend.Finalize()
+}
+
+// trained lists the weights of a tower that have gradients.
+func (e *engine) trained(t *towerSpec) []*Weight {
+	var out []*Weight
+	for i := range e.weights {
+		if w := &e.weights[i]; w.Tower == t.name && !w.Buffer {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+// Constants of the normalisation in the graph: CLIP's of pictures (Radford et al. 2021), and those of
+// disparity in omnivore (Girdhar et al. 2022), which ImageBind's depth tower was trained with.
+var (
+	imageMean = [3]float32{0.48145466, 0.4578275, 0.40821073}
+	imageStd  = [3]float32{0.26862954, 0.26130258, 0.27577711}
+)
+
+const (
+	depthMean = 0.0418
+	depthStd  = 0.0295
+)
+
+// normalise takes a modality as shards hold it to what its tower reads. Pixels are uint8 there; float
+// pixels are taken as normalised already.
+func normalise(m sample.Modality, x *Node) *Node {
+	g := x.Graph()
+	switch m {
+	case sample.Image, sample.Video:
+		if x.DType() != dtypes.Uint8 {
+			return x
+		}
+		shape := []int{1, 3, 1, 1, 1}[:x.Rank()]
+		mean := Const(g, tensors.FromFlatDataAndDimensions(imageMean[:], shape...))
+		std := Const(g, tensors.FromFlatDataAndDimensions(imageStd[:], shape...))
+		return Div(Sub(DivScalar(ConvertDType(x, dtypes.Float32), 255), mean), std)
+	case sample.Thermal:
+		if x.DType() != dtypes.Uint8 {
+			return x
+		}
+		return DivScalar(ConvertDType(x, dtypes.Float32), 255)
+	case sample.Depth:
+		return DivScalar(AddScalar(ConvertDType(x, dtypes.Float32), -depthMean), depthStd)
+	case sample.Text:
+		return ConvertDType(x, dtypes.Int32)
+	}
+	return ConvertDType(x, dtypes.Float32)
+}
+
+// A feed is what one tower gets in one step. The masks are nil exactly where the tower has no rate.
+type feed struct {
+	modality sample.Modality
+	x        *tensors.Tensor
+	dropPath *tensors.Tensor // [2*blocks, B] or [2*blocks, tokens]
+	head     *tensors.Tensor // [B, width]
+}
+
+// result is what a step reports.
+type result struct {
+	losses   []float32 // one for each modality beside the hub
+	gradNorm float32   // global, before clipping
+}
+
+func feedsKey(feeds []feed) string {
+	s := ""
+	for _, f := range feeds {
+		s += f.modality.String() + "|"
+	}
+	return s
+}
+
+// step makes one update from a batch: feeds[0] is the hub, each other feed a modality beside it, in the
+// same order of samples. towerSteps counts, for each feed's tower, the updates it has had, this one included.
+func (e *engine) step(feeds []feed, lr float64, towerSteps []int) (result, error) {
+	key := feedsKey(feeds)
+	run, ok := e.steps[key]
+	if !ok {
+		var err error
+		for _, f := range feeds {
+			addMoments(e.store, e.trained(towerOf(f.modality)))
+		}
+		layout := slices.Clone(feeds)
+		run, err = model.NewExec(e.backend, e.store, func(_ *model.Scope, in []*Node) []*Node {
+			rates := in[0]
+			losses, total := e.losses(layout, in[1:])
+			weights, tower, grads := e.gradients(layout, total)
+			norm := adamW(&e.train, e.store, weights, tower, grads, rates)
+			return append(losses, norm)
+		})
+		if err != nil {
+			return result{}, fmt.Errorf("building the step %s: %w", key, err)
+		}
+		e.steps[key] = run
+	}
+	args := []any{rates(&e.train, lr, towerSteps)}
+	for _, f := range feeds {
+		args = append(args, f.x)
+		if f.dropPath != nil {
+			args = append(args, f.dropPath)
+		}
+		if f.head != nil {
+			args = append(args, f.head)
+		}
+	}
+	out, err := run.Call(args...)
+	if err != nil {
+		return result{}, fmt.Errorf("step %s: %w", key, err)
+	}
+	var r result
+	for i, t := range out {
+		v := tensors.ToScalar[float32](t)
+		if i < len(feeds)-1 {
+			r.losses = append(r.losses, v)
+		} else {
+			r.gradNorm = v
+		}
+		t.FinalizeAll()
+	}
+	return r, nil
+}
+
+// losses builds the forward pass of a step and its loss for each pair, and their sum.
+func (e *engine) losses(layout []feed, in []*Node) (losses []*Node, total *Node) {
+	next := func() *Node { n := in[0]; in = in[1:]; return n }
+	var hub *Node
+	for i, f := range layout {
+		x := normalise(f.modality, next())
+		var r noise
+		if f.dropPath != nil {
+			r.dropPath = next()
+		}
+		if f.head != nil {
+			r.head = next()
+		}
+		s := e.net.encode(towerOf(f.modality), x, r)
+		if i == 0 {
+			hub, total = s.unit, nil
+			continue
+		}
+		loss := infoNCE(hub, s.output)
+		losses = append(losses, loss)
+		if total == nil {
+			total = loss
+		} else {
+			total = Add(total, loss)
+		}
+	}
+	return losses, total
+}
+
+// gradients returns the weights of a step's towers, each weight's tower as a place in the layout, and the
+// gradients of the loss by them.
+func (e *engine) gradients(layout []feed, loss *Node) (weights []*Weight, tower []int, grads []*Node) {
+	var nodes []*Node
+	for i, f := range layout {
+		for _, w := range e.trained(towerOf(f.modality)) {
+			weights, tower = append(weights, w), append(tower, i)
+			nodes = append(nodes, e.net.value(loss.Graph(), "%s", w.Name))
+		}
+	}
+	return weights, tower, Gradient(loss, nodes...)
+}
+
+// embed takes a batch as shards hold it through its tower without any noise; [B, clips, ...] for a sound of
+// several clips. It returns unit vectors, row after row.
+func (e *engine) embed(m sample.Modality, x *tensors.Tensor) ([]float32, error) {
+	key := m.String()
+	run, ok := e.encoders[key]
+	if !ok {
+		var err error
+		run, err = model.NewExec(e.backend, e.store, func(_ *model.Scope, x *Node) *Node {
+			t, x := towerOf(m), normalise(m, x)
+			if m == sample.Audio && x.Rank() == 5 {
+				return e.net.encodeClips(t, x, x.Shape().Dimensions[1]).output
+			}
+			return e.net.encode(t, x, noise{}).output
+		})
+		if err != nil {
+			return nil, fmt.Errorf("building the %s encoder: %w", key, err)
+		}
+		e.encoders[key] = run
+	}
+	out, err := run.Call1(x)
+	if err != nil {
+		return nil, fmt.Errorf("%s encoder: %w", key, err)
+	}
+	defer out.FinalizeAll()
+	v, err := tensors.CopyFlatData[float32](out)
+	if err != nil {
+		return nil, err
+	}
+	for row := range slices.Chunk(v, e.model.Dim) {
+		sum := 0.0
+		for _, a := range row {
+			sum += float64(a) * float64(a)
+		}
+		for i := range row {
+			row[i] = float32(float64(row[i]) / max(math.Sqrt(sum), 1e-12))
+		}
+	}
+	return v, nil
+}
+
+// logitScale is a tower's scale now.
+func (e *engine) logitScale(t *towerSpec) float64 {
+	v := e.store.GetVariable(variablePath(t.scaleName())).MustValue()
+	return min(math.Exp(float64(tensors.ToScalar[float32](v))), maxLogitScale)
+}
+
+// masks draws the noise of one tower for a batch: for each sample and residual branch 0 or 1/keep, keyed by
+// the sample (or, in the mode that drops positions for the whole batch, by the batch's first sample). The
+// rate grows linearly from 0 in the first block to the configured one in the last.
+func (e *engine) masks(t *towerSpec, epoch int, keys []string) (dropPath, head *tensors.Tensor) {
+	c := t.config(&e.model)
+	if c.DropPath > 0 {
+		branches, width := 2*c.Blocks, len(keys)
+		byToken := e.model.DropPath == "tokens"
+		if byToken {
+			width = t.tokens(&e.model)
+		}
+		v := make([]float32, branches*width)
+		rate := func(branch int) float64 {
+			if c.Blocks == 1 {
+				return 0
+			}
+			return c.DropPath * float64(branch/2) / float64(c.Blocks-1)
+		}
+		bernoulli := func(s *stream, drop float64) float32 {
+			if s.uniform() < drop {
+				return 0
+			}
+			return float32(1 / (1 - drop))
+		}
+		if byToken {
+			s := draw(e.train.Seed, "drop path "+t.name, epoch, keys[0])
+			for i := range v {
+				v[i] = bernoulli(s, rate(i/width))
+			}
+		} else {
+			for j, key := range keys {
+				s := draw(e.train.Seed, "drop path "+t.name, epoch, key)
+				for b := range branches {
+					v[b*width+j] = bernoulli(s, rate(b))
+				}
+			}
+		}
+		dropPath = tensors.FromFlatDataAndDimensions(v, branches, width)
+	}
+	if c.HeadDropout > 0 {
+		v := make([]float32, len(keys)*c.Width)
+		for j, key := range keys {
+			s := draw(e.train.Seed, "head dropout "+t.name, epoch, key)
+			for i := range c.Width {
+				if s.uniform() >= c.HeadDropout {
+					v[j*c.Width+i] = float32(1 / (1 - c.HeadDropout))
+				}
+			}
+		}
+		head = tensors.FromFlatDataAndDimensions(v, len(keys), c.Width)
+	}
+	return dropPath, head
+}

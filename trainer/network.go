@@ -1,0 +1,281 @@
+package trainer
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/model"
+
+	"prep/configs"
+)
+
+// LayerNorm's epsilons in ImageBind: PyTorch's default in the stems, 1e-6 everywhere else.
+const (
+	stemEpsilon  = 1e-5
+	blockEpsilon = 1e-6
+)
+
+// maxLogitScale bounds every logit scale, as in CLIP.
+const maxLogitScale = 100
+
+// A network builds the graph of the towers over the variables of a store. Weights keep PyTorch's layout
+// ([out, in]); activations are [batch, tokens, width].
+type network struct {
+	config *configs.Model
+	store  *model.Store
+}
+
+// stages are the values along a tower that the goldens hold.
+type stages struct {
+	tokens *Node // [B, T, width] into the trunk
+	trunk  *Node // [B, T, width] out of it, before the head
+	head   *Node // [B, dim]
+	unit   *Node // [B, dim], of length 1
+	output *Node // [B, dim], unit times the logit scale
+}
+
+// noise holds a tower's random masks in training, drawn on the host so that every engine draws the same;
+// nil leaves a tower undisturbed.
+type noise struct {
+	dropPath *Node // [2*blocks, B] or, for mode tokens, [2*blocks, T]: 0 or 1/keep for each residual branch
+	head     *Node // [B, width]: 0 or 1/keep before the head's projection
+}
+
+// variablePath is where the store keeps a parameter.
+func variablePath(name string) string { return "/" + name }
+
+func (n *network) value(g *Graph, format string, args ...any) *Node {
+	name := fmt.Sprintf(format, args...)
+	v := n.store.GetVariable(variablePath(name))
+	if v == nil {
+		panic(fmt.Errorf("the model has no parameter %s", name)) // caught where graphs are built
+	}
+	return v.NodeValue(g)
+}
+
+// encode takes one batch through a tower. x is normalised float32: vision [B,3,224,224] or
+// [B,3,2,224,224], audio [B,1,128,204], depth and thermal [B,1,224,224], imu [B,6,2000]; text is int32
+// [B,77].
+func (n *network) encode(t *towerSpec, x *Node, r noise) stages {
+	var s stages
+	s.tokens = n.stem(t, x)
+	h := s.tokens
+	trunk := "modality_trunks." + t.name
+	if t.preNorm {
+		h = n.layerNorm(h, trunk+".pre_transformer_layer.0", blockEpsilon)
+	}
+	for i := range t.config(n.config).Blocks {
+		h = n.block(t, i, h, x, r)
+	}
+	s.trunk = h
+	s.head = n.head(t, h, x, r)
+	length := Sqrt(ReduceAndKeep(Square(s.head), ReduceSum, -1))
+	s.unit = Div(s.head, MaxScalar(length, 1e-12))
+	s.output = s.unit
+	if t.name != "vision" {
+		s.output = Mul(s.unit, n.logitScale(t, x.Graph()))
+	}
+	return s
+}
+
+// encodeClips is encode for [B, clips, ...]: the outputs of a sample's clips, each normalised and scaled,
+// are averaged and not normalised again.
+func (n *network) encodeClips(t *towerSpec, x *Node, clips int) stages {
+	d := x.Shape().Dimensions
+	s := n.encode(t, Reshape(x, append([]int{d[0] * clips}, d[2:]...)...), noise{})
+	s.output = ReduceMean(Reshape(s.output, d[0], clips, n.config.Dim), 1)
+	return s
+}
+
+// logitScale is exp of the stored logarithm, at most 100.
+func (n *network) logitScale(t *towerSpec, g *Graph) *Node {
+	return MinScalar(Exp(n.value(g, "%s", t.scaleName())), maxLogitScale)
+}
+
+// stem makes the trunk's tokens [B, T, width]: patches by a matrix product (a convolution whose kernel is
+// its stride is one, and an overlapping one is one over slices), a class token before them, positions.
+func (n *network) stem(t *towerSpec, x *Node) *Node {
+	g, b := x.Graph(), x.Shape().Dimensions[0]
+	c := t.config(n.config)
+	pre := "modality_preprocessors." + t.name
+	if t.stem == stemTokens {
+		h := Gather(n.value(g, "%s.token_embedding.weight", pre), InsertAxes(x, -1))
+		return Add(h, n.value(g, "%s.pos_embed", pre))
+	}
+	rows, cols := t.grid(n.config)
+	k, w := c.Kernel, c.Width
+	var h *Node
+	position := pre + ".pos_embedding_helper.pos_embed"
+	switch t.stem {
+	case stemVideo:
+		kernel := n.value(g, "%s.%s.proj.1.weight", pre, t.stemKey) // [w, 3, 2, k, k]
+		if x.Rank() == 4 {
+			// A repeated image meets both time slices of the kernel: their sum does the same at half the cost.
+			kernel = ReduceSum(kernel, 2)
+			x = Reshape(x, b, 3, rows, k, cols, k)
+			x = TransposeAllAxes(x, 0, 2, 4, 1, 3, 5)
+		} else {
+			x = Reshape(x, b, 3, videoFrames, rows, k, cols, k)
+			x = TransposeAllAxes(x, 0, 3, 5, 1, 2, 4, 6)
+		}
+		h = product(Reshape(x, b*rows*cols, -1), Reshape(kernel, w, -1))
+	case stemPatch:
+		kernel := Reshape(n.value(g, "%s.%s.proj.weight", pre, t.stemKey), w, k*k)
+		h = product(Reshape(patches(x, rows, cols, k, c.Stride), b*rows*cols, k*k), kernel)
+	case stemPieces:
+		position = pre + ".pos_embed"
+		x = TransposeAllAxes(Reshape(Slice(x, AxisRange(), AxisRange(), AxisRange(0, cols*k)), b, imuChannels, cols, k), 0, 2, 1, 3)
+		h = product(Reshape(x, b*cols, imuChannels*k), n.value(g, "%s.%s.proj.weight", pre, t.stemKey))
+	}
+	h = Reshape(h, b, rows*cols, w)
+	if t.stem != stemVideo {
+		h = n.layerNorm(h, pre+"."+t.stemKey+".norm_layer", stemEpsilon)
+	}
+	class := BroadcastToDims(n.value(g, "%s.cls_token", pre), b, 1, w)
+	return Add(Concatenate([]*Node{class, h}, 1), n.value(g, "%s", position))
+}
+
+// patches cuts [B,1,H,W] into [B, rows, cols, k, k] at the given stride.
+func patches(x *Node, rows, cols, k, stride int) *Node {
+	b := x.Shape().Dimensions[0]
+	if stride == k {
+		x = Slice(x, AxisRange(), AxisRange(), AxisRange(0, rows*k), AxisRange(0, cols*k))
+		return TransposeAllAxes(Reshape(x, b, rows, k, cols, k), 0, 1, 3, 2, 4)
+	}
+	bands := make([]*Node, rows)
+	for i := range bands {
+		bands[i] = Slice(x, AxisRange(), AxisRange(), AxisRange(i*stride, i*stride+k), AxisRange())
+	}
+	x = Concatenate(bands, 1) // [B, rows, k, W]
+	tiles := make([]*Node, cols)
+	for j := range tiles {
+		tiles[j] = InsertAxes(Slice(x, AxisRange(), AxisRange(), AxisRange(), AxisRange(j*stride, j*stride+k)), 2)
+	}
+	return Concatenate(tiles, 2)
+}
+
+// block is a pre-norm transformer block: attention and a two-layer perceptron, each on a residual branch.
+func (n *network) block(t *towerSpec, i int, h, x *Node, r noise) *Node {
+	prefix := fmt.Sprintf("modality_trunks.%s.blocks.%d", t.name, i)
+	h = Add(h, n.dropPath(n.attention(t, prefix+".attn", n.layerNorm(h, prefix+".norm_1", blockEpsilon)), r, 2*i))
+	y := n.linear(n.layerNorm(h, prefix+".norm_2", blockEpsilon), prefix+".mlp.fc1")
+	y = n.linear(gelu(y), prefix+".mlp.fc2")
+	return Add(h, n.dropPath(y, r, 2*i+1))
+}
+
+// dropPath scales a residual branch by its row of the mask (Huang et al. 2016, stochastic depth).
+func (n *network) dropPath(y *Node, r noise, branch int) *Node {
+	if r.dropPath == nil {
+		return y
+	}
+	row := Slice(r.dropPath, AxisElem(branch), AxisRange())
+	if n.config.DropPath == "tokens" {
+		return Mul(y, Reshape(row, 1, -1, 1))
+	}
+	return Mul(y, Reshape(row, -1, 1, 1))
+}
+
+// attention is multi-head self-attention with biases, softmax(q k' / sqrt(d)) v, as
+// torch.nn.MultiheadAttention computes it, with add_bias_kv and a causal mask where the tower has them.
+func (n *network) attention(t *towerSpec, prefix string, h *Node) *Node {
+	g := h.Graph()
+	b, length, w := h.Shape().Dimensions[0], h.Shape().Dimensions[1], h.Shape().Dimensions[2]
+	heads := t.config(n.config).Heads
+	d := w / heads
+	qkv := product(Reshape(h, b*length, w), n.value(g, "%s.in_proj_weight", prefix))
+	qkv = Reshape(Add(qkv, InsertAxes(n.value(g, "%s.in_proj_bias", prefix), 0)), b, length, 3*w)
+	part := func(i int) *Node { return Slice(qkv, AxisRange(), AxisRange(), AxisRange(i*w, (i+1)*w)) }
+	q, k, v := MulScalar(part(0), 1/math.Sqrt(float64(d))), part(1), part(2)
+	keys := length
+	if t.biasKV {
+		extra := func(name string) *Node { return BroadcastToDims(n.value(g, "%s.%s", prefix, name), b, 1, w) }
+		k = Concatenate([]*Node{k, extra("bias_k")}, 1)
+		v = Concatenate([]*Node{v, extra("bias_v")}, 1)
+		keys++
+	}
+	scores := Einsum("bqhd,bkhd->bhqk", Reshape(q, b, length, heads, d), Reshape(k, b, keys, heads, d))
+	if t.stem == stemTokens {
+		scores = Add(scores, Reshape(n.value(g, "modality_preprocessors.text.mask"), 1, 1, length, keys))
+	}
+	out := Einsum("bhqk,bkhd->bqhd", softmax(scores), Reshape(v, b, keys, heads, d))
+	out = product(Reshape(out, b*length, w), n.value(g, "%s.out_proj.weight", prefix))
+	return Reshape(Add(out, InsertAxes(n.value(g, "%s.out_proj.bias", prefix), 0)), b, length, w)
+}
+
+// head reads one token, normalises and projects it to the joint space: the class token, or for text the
+// position of the largest id, which is the end marker (the first one, where there are several).
+func (n *network) head(t *towerSpec, h, x *Node, r noise) *Node {
+	g := h.Graph()
+	b, w := h.Shape().Dimensions[0], h.Shape().Dimensions[2]
+	if t.stem == stemTokens {
+		// Larger ids first and, among equal ids, earlier positions: no two ranks are equal.
+		place := Iota(g, shapes.Make(dtypes.Int32, 1, contextLength), 1)
+		rank := Sub(MulScalar(ConvertDType(x, dtypes.Int32), contextLength), place)
+		at := OneHot(ArgMax(rank, -1, dtypes.Int32), contextLength, h.DType()) // [B, 77]
+		h = ReduceSum(Mul(h, InsertAxes(at, -1)), 1)
+	} else {
+		h = Reshape(Slice(h, AxisRange(), AxisElem(0), AxisRange()), b, w)
+	}
+	norm, proj := t.headNames()
+	h = n.layerNorm(h, norm, blockEpsilon)
+	if r.head != nil {
+		h = Mul(h, r.head)
+	}
+	return product(h, n.value(g, "%s", proj))
+}
+
+// linear is x W' + b over the last axis.
+func (n *network) linear(x *Node, prefix string) *Node {
+	d := x.Shape().Dimensions
+	y := product(Reshape(x, -1, d[len(d)-1]), n.value(x.Graph(), "%s.weight", prefix))
+	y = Add(y, InsertAxes(n.value(x.Graph(), "%s.bias", prefix), 0))
+	return Reshape(y, d[0], d[1], -1)
+}
+
+// product is x W' for x [rows, in] and W [out, in].
+func product(x, w *Node) *Node { return DotGeneral(x, []int{1}, nil, w, []int{1}, nil) }
+
+// layerNorm normalises the last axis, (x - mean) / sqrt(variance + epsilon), then scales and shifts.
+func (n *network) layerNorm(x *Node, prefix string, epsilon float64) *Node {
+	g := x.Graph()
+	centred := Sub(x, ReduceAndKeep(x, ReduceMean, -1))
+	deviation := Sqrt(AddScalar(ReduceAndKeep(Square(centred), ReduceMean, -1), epsilon))
+	y := Div(centred, deviation)
+	return Add(Mul(y, leftPad(n.value(g, "%s.weight", prefix), x.Rank())), leftPad(n.value(g, "%s.bias", prefix), x.Rank()))
+}
+
+// leftPad gives a vector leading axes of length 1 so that it broadcasts along the last axis.
+func leftPad(v *Node, rank int) *Node {
+	d := make([]int, rank)
+	for i := range d {
+		d[i] = 1
+	}
+	d[rank-1] = v.Shape().Dimensions[0]
+	return Reshape(v, d...)
+}
+
+// gelu is the exact form, x times the normal distribution function.
+func gelu(x *Node) *Node {
+	return Mul(x, MulScalar(AddScalar(Erf(MulScalar(x, 1/math.Sqrt2)), 1), 0.5))
+}
+
+// softmax over the last axis. It is spelled out because the library's runs its fused form for the value
+// and this form again for the gradient.
+func softmax(x *Node) *Node {
+	e := Exp(Sub(x, StopGradient(ReduceAndKeep(x, ReduceMax, -1))))
+	return Div(e, ReduceAndKeep(e, ReduceSum, -1))
+}
+
+// infoNCE is the symmetric contrastive loss (van den Oord et al. 2018, Radford et al. 2021) of a batch:
+// hub are unit vectors [B, dim], other are scaled ones; row i of each belongs to the same sample. It is
+// the mean of the cross entropies of the rows and of the columns.
+func infoNCE(hub, other *Node) *Node {
+	g, b := hub.Graph(), hub.Shape().Dimensions[0]
+	logits := product(hub, other)
+	diagonal := OneHot(Iota(g, shapes.Make(dtypes.Int32, b), 0), b, logits.DType())
+	half := func(l *Node) *Node { return Neg(ReduceAllMean(ReduceSum(Mul(LogSoftmax(l, -1), diagonal), -1))) }
+	return MulScalar(Add(half(logits), half(TransposeAllAxes(logits, 1, 0))), 0.5)
+}
