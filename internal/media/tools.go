@@ -34,6 +34,10 @@ type Tools struct {
 	FFmpeg        string // absolute path, "" when there is none
 	FFprobe       string // absolute path, "" when there is none
 	FFmpegVersion string // as `ffmpeg -version` names it, for example "5.1.9-0+deb12u1"; it can decide output bytes and is pinned in the plan
+
+	// MaxSoundBytes bounds the memory of one decoded segment of sound, 0: DefaultMaxSoundBytes. A longer
+	// segment is an error of reason too_long, never cut in silence.
+	MaxSoundBytes int64
 }
 
 // FindTools looks for the programs and libraries that decoding can use. It starts one short process to

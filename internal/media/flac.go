@@ -1,0 +1,825 @@
+package media
+
+import (
+	"bytes"
+	"crypto/md5"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"math/bits"
+
+	"prep/internal/fault"
+)
+
+// FLAC (RFC 9639) is decoded here and not by github.com/mewkiz/flac, which the tests compare it to: that
+// library's bit reader takes a byte at a time through a TeeReader and needs five times as long, it does not
+// check a frame's own number, and the window over the file here bounds the memory by the longest frame. The
+// bit buffer of 64 bits and the residual loop on it decide the speed.
+//
+// Every frame's CRC-8 and CRC-16 are checked, and the MD5 of the whole sound when all of it is decoded.
+
+// flacInfo is the STREAMINFO block.
+type flacInfo struct {
+	soundFormat
+	minBlock, maxBlock int // samples of a frame
+	sum                [16]byte
+	start              int64 // offset of the first frame
+}
+
+func readFLACInfo(in *soundFile, offset int64) (flacInfo, error) {
+	var f flacInfo
+	bad := func(what string) (flacInfo, error) {
+		return f, fault.Corruptf("bad_header", "%s: %s", in.path, what)
+	}
+	pos := offset + 4
+	for n := 0; ; n++ {
+		b, err := in.head(pos, 4+34)
+		if err != nil {
+			return f, err
+		}
+		if len(b) < 4 || n == 1000 {
+			return bad("the FLAC header is cut off")
+		}
+		kind, size := b[0]&0x7f, int64(b[1])<<16|int64(b[2])<<8|int64(b[3])
+		if n == 0 {
+			if kind != 0 || size < 34 || len(b) < 38 {
+				return bad("a FLAC file without stream information")
+			}
+			b := b[4:]
+			f.minBlock, f.maxBlock = int(binary.BigEndian.Uint16(b)), int(binary.BigEndian.Uint16(b[2:]))
+			v := binary.BigEndian.Uint64(b[10:])
+			f.rate = int(v >> 44)
+			f.channels = int(v>>41&7) + 1
+			f.bits = int(v>>36&31) + 1
+			f.frames = int64(v & (1<<36 - 1))
+			if f.frames == 0 {
+				f.frames = -1
+			}
+			copy(f.sum[:], b[18:34])
+			f.codec = "flac"
+		}
+		pos += 4 + size
+		if b[0]&0x80 != 0 {
+			break
+		}
+	}
+	f.start = pos
+	if f.bits < 4 || f.bits > 31 {
+		if f.bits == 32 {
+			return f, fault.Unsupportedf("unsupported_codec", "%s: FLAC with 32 bits; convert it to 24", in.path)
+		}
+		return bad(fmt.Sprintf("FLAC with %d bits", f.bits))
+	}
+	return f, f.check(in.path)
+}
+
+// flacLength counts the samples. Without a length in the header all frames are decoded: their sizes are
+// written nowhere.
+func flacLength(in *soundFile, offset int64) (frames int64, rate int, err error) {
+	f, err := readFLACInfo(in, offset)
+	if err != nil {
+		return 0, 0, err
+	}
+	if f.frames > 0 {
+		return f.frames, f.rate, nil
+	}
+	d := &flacDecoder{in: in, flacInfo: f, pos: f.start}
+	for {
+		n, err := d.frame()
+		if err != nil {
+			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+				return frames, f.rate, nil
+			}
+			return 0, 0, err
+		}
+		frames += int64(n)
+	}
+}
+
+func (t *Tools) decodeFLAC(in *soundFile, offset int64, seg Segment) (*Sound, error) {
+	f, err := readFLACInfo(in, offset)
+	if err != nil {
+		return nil, err
+	}
+	s := newSound(f.soundFormat)
+	first, end := seg.frames(f.rate)
+	if f.frames > 0 {
+		if first >= f.frames {
+			return nil, fault.Corruptf("segment_outside", "%s: the segment starts at %.3f s but the audio ends at %.3f s", in.path, seg.Start, s.DeclaredSeconds)
+		}
+		if end < 0 || end > f.frames {
+			end = f.frames
+		}
+	}
+	if end >= 0 && end <= first {
+		return nil, fault.Corruptf("bad_segment", "%s: segment %v s to %v s holds no sample", in.path, seg.Start, seg.End)
+	}
+	if end >= 0 {
+		if err := t.checkLength(f.soundFormat, in.path, end-first); err != nil {
+			return nil, err
+		}
+	}
+	d := &flacDecoder{in: in, flacInfo: f, pos: f.start}
+	if first > 0 {
+		if err := d.seek(first); err != nil {
+			return nil, err
+		}
+	}
+	sought := d.at > 0
+	if err := t.readFLAC(d, s, first, end); err != nil {
+		if !sought || fault.KindOf(err) != fault.Corrupt {
+			return nil, err
+		}
+		// Bytes that looked like a frame may have misled the search; from the start it is certain.
+		d = &flacDecoder{in: in, flacInfo: f, pos: f.start}
+		s.Data, s.Notes = nil, nil
+		if err := t.readFLAC(d, s, first, end); err != nil {
+			return nil, err
+		}
+	}
+	return s, t.settle(s, f.soundFormat, in.path, seg, first)
+}
+
+// readFLAC decodes from where the decoder stands and keeps the samples [first, end).
+func (t *Tools) readFLAC(d *flacDecoder, s *Sound, first, end int64) error {
+	var sum hash.Hash
+	if d.at == 0 && d.flacInfo.sum != [16]byte{} && end == d.flacInfo.frames {
+		sum = md5.New()
+	}
+	scale := float32(1) / float32(int64(1)<<(d.bits-1))
+	channels := d.channels
+	if end >= 0 { // not more than the file can hold: a constant frame of 65535 samples has 14 bytes or more
+		capacity := min(end-first, (d.in.size/14+1)*65536)
+		s.Data = make([]float32, 0, capacity*int64(channels))
+	}
+	limit := t.maxFrames(d.soundFormat)
+	for end < 0 || d.at < end {
+		at := d.at
+		n, err := d.frame()
+		if err != nil {
+			switch {
+			case errors.Is(err, io.EOF) && (end < 0 || d.flacInfo.frames < 0):
+				return nil
+			case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+				s.Notes = append(s.Notes, fmt.Sprintf("cut off: the file ends at %.3f s", float64(d.at)/float64(d.rate)))
+				return nil
+			}
+			return err
+		}
+		if sum != nil {
+			d.raw = d.appendRaw(d.raw[:0], n)
+			sum.Write(d.raw)
+		}
+		from, to := max(0, first-at), int64(n)
+		if end >= 0 {
+			to = min(to, end-at)
+		}
+		if from >= to {
+			continue
+		}
+		if at+to-first > limit {
+			return t.checkLength(d.soundFormat, d.in.path, at+to-first)
+		}
+		have := len(s.Data)
+		s.Data = append(s.Data, make([]float32, int(to-from)*channels)...)
+		out := s.Data[have:]
+		switch channels {
+		case 1:
+			for i, v := range d.planes[0][from:to] {
+				out[i] = float32(v) * scale
+			}
+		case 2:
+			l, r := d.planes[0][from:to], d.planes[1][from:to]
+			r = r[:len(l)]
+			for i, v := range l {
+				out[2*i] = float32(v) * scale
+				out[2*i+1] = float32(r[i]) * scale
+			}
+		default:
+			for c := range channels {
+				for i, v := range d.planes[c][from:to] {
+					out[i*channels+c] = float32(v) * scale
+				}
+			}
+		}
+	}
+	if sum != nil && !bytes.Equal(sum.Sum(nil), d.flacInfo.sum[:]) {
+		return fault.Corruptf("corrupt_audio", "%s: the sound is not the one that was encoded (MD5 differs)", d.in.path)
+	}
+	return nil
+}
+
+// flacDecoder decodes frame after frame. Its scratch is reused.
+type flacDecoder struct {
+	flacInfo
+	in     *soundFile
+	pos    int64 // file offset of the next frame
+	at     int64 // sample number of the next frame
+	begun  bool  // a frame has been read
+	next   uint64
+	window []byte // part of the file
+	base   int64  // its offset
+	planes [8][]int32
+	raw    []byte
+	r      flacBits
+}
+
+const (
+	flacWindow    = 256 << 10
+	flacMaxWindow = 8 << 20 // longer than any frame of 65535 samples, 8 channels and 31 bits stored as they are
+)
+
+// look returns the file from pos on: at least want bytes unless the file ends.
+func (d *flacDecoder) look(pos int64, want int) ([]byte, error) {
+	if pos < d.base || pos+int64(want) > d.base+int64(len(d.window)) && d.base+int64(len(d.window)) < d.in.size || d.window == nil {
+		n := min(int64(max(want, flacWindow)), d.in.size-pos)
+		if n <= 0 {
+			return nil, nil
+		}
+		if int64(cap(d.window)) < n {
+			d.window = make([]byte, n)
+		}
+		d.window = d.window[:n]
+		if k, err := d.in.ReadAt(d.window, pos); err != nil && (!errors.Is(err, io.EOF) || int64(k) < n) {
+			d.window = nil
+			return nil, d.in.readError(err)
+		}
+		d.base = pos
+	}
+	return d.window[min(pos-d.base, int64(len(d.window))):], nil
+}
+
+// frame decodes the next frame into planes and returns its samples. io.EOF: the file ends before it, or
+// holds no more frames; io.ErrUnexpectedEOF: the file ends inside it.
+func (d *flacDecoder) frame() (int, error) {
+	for want := 1 << 15; ; want *= 4 {
+		b, err := d.look(d.pos, want)
+		if err != nil {
+			return 0, err
+		}
+		if len(b) == 0 {
+			return 0, io.EOF
+		}
+		atEnd := d.pos+int64(len(b)) == d.in.size
+		n, used, err := d.decodeFrame(b)
+		if err == nil {
+			d.pos += int64(used)
+			d.at += int64(n)
+			return n, nil
+		}
+		var broken *flacError
+		if errors.As(err, &broken) {
+			if broken.lost && (d.flacInfo.frames < 0 || isTagV1(b)) && d.begun {
+				return 0, io.EOF // what follows the last frame is no frame
+			}
+			return 0, fault.Corruptf("corrupt_audio", "%s: damaged at %.3f s: %s", d.in.path, float64(d.at)/float64(d.rate), broken.what)
+		}
+		// The window ended inside the frame.
+		if atEnd {
+			return 0, io.ErrUnexpectedEOF
+		}
+		if want > flacMaxWindow {
+			return 0, fault.Corruptf("corrupt_audio", "%s: damaged at %.3f s: a frame without end", d.in.path, float64(d.at)/float64(d.rate))
+		}
+	}
+}
+
+// trailingTag reports an ID3v1 or APE tag behind the sound.
+func trailingTag(b []byte) bool { return isTagV1(b) }
+
+// flacError says what is wrong with a frame; lost that it does not even begin as one.
+type flacError struct {
+	what string
+	lost bool
+}
+
+func (e *flacError) Error() string { return e.what }
+
+// flacHeader is a frame header.
+type flacHeader struct {
+	block      int // samples
+	assignment uint32
+	number     uint64 // of the frame, or of its first sample if variable
+	variable   bool
+	size       int // bytes
+}
+
+var errFLACSync = &flacError{"no frame where one should begin", true}
+
+// parseFLACHeader reads the header at the start of b and checks it against the stream's.
+func (f *flacInfo) parseFLACHeader(b []byte) (h flacHeader, err error) {
+	if len(b) < 2 {
+		return h, io.ErrUnexpectedEOF
+	}
+	if b[0] != 0xff || b[1]&0xfe != 0xf8 {
+		return h, errFLACSync
+	}
+	if len(b) < 6 {
+		return h, io.ErrUnexpectedEOF
+	}
+	h.variable = b[1]&1 == 1
+	block, rate := b[2]>>4, b[2]&15
+	h.assignment = uint32(b[3] >> 4)
+	width := b[3] >> 1 & 7
+	if block == 0 || rate == 15 || b[3]&1 != 0 || h.assignment > 10 {
+		return h, errFLACSync
+	}
+	if w := [8]int{0, 8, 12, -1, 16, 20, 24, 32}[width]; w != 0 && w != f.bits {
+		return h, &flacError{"a frame of another sample size", true}
+	}
+	channels := int(h.assignment) + 1
+	if h.assignment >= 8 {
+		channels = 2
+	}
+	if channels != f.channels {
+		return h, &flacError{"a frame of another number of channels", true}
+	}
+	// The number, coded as UTF-8 would be, up to 36 bits.
+	p := 4
+	lead := bits.LeadingZeros8(^b[p])
+	if lead == 1 || lead == 8 {
+		return h, errFLACSync
+	}
+	extra := max(0, lead-1)
+	if len(b) < p+1+extra+5 {
+		return h, io.ErrUnexpectedEOF
+	}
+	h.number = uint64(b[p]) & (1<<(7-lead) - 1)
+	for range extra {
+		p++
+		if b[p]&0xc0 != 0x80 {
+			return h, errFLACSync
+		}
+		h.number = h.number<<6 | uint64(b[p]&0x3f)
+	}
+	p++
+	switch {
+	case block == 1:
+		h.block = 192
+	case block <= 5:
+		h.block = 576 << (block - 2)
+	case block == 6:
+		h.block = int(b[p]) + 1
+		p++
+	case block == 7:
+		h.block = int(b[p])<<8 + int(b[p+1]) + 1
+		p += 2
+	default:
+		h.block = 256 << (block - 8)
+	}
+	switch rate {
+	case 12:
+		p++
+	case 13, 14:
+		p += 2
+	}
+	if len(b) <= p {
+		return h, io.ErrUnexpectedEOF
+	}
+	if crc8(b[:p]) != b[p] {
+		return h, &flacError{"the checksum of a frame header is wrong", true}
+	}
+	h.size = p + 1
+	return h, nil
+}
+
+// sample is the number of the header's first sample; false where only counting from the start can tell.
+func (f *flacInfo) sample(h flacHeader) (int64, bool) {
+	if h.variable {
+		return int64(h.number), true
+	}
+	return int64(h.number) * int64(f.minBlock), f.minBlock == f.maxBlock
+}
+
+func (d *flacDecoder) decodeFrame(b []byte) (n, used int, err error) {
+	h, err := d.parseFLACHeader(b)
+	if err != nil {
+		return 0, 0, err
+	}
+	if d.begun && h.number != d.next {
+		return 0, 0, &flacError{"frames are missing before this one", false}
+	}
+	d.r = flacBits{b: b, p: h.size}
+	for c := range d.channels {
+		if cap(d.planes[c]) < h.block {
+			d.planes[c] = make([]int32, max(h.block, d.maxBlock))
+		}
+		d.planes[c] = d.planes[c][:h.block]
+		width := uint(d.bits)
+		if h.assignment == 8 && c == 1 || h.assignment == 9 && c == 0 || h.assignment == 10 && c == 1 {
+			width++ // a difference
+		}
+		if err := d.r.subframe(d.planes[c], width); err != nil {
+			if d.r.over() {
+				err = io.ErrUnexpectedEOF // what was found wrong are the zeros behind the end
+			}
+			return 0, 0, err
+		}
+	}
+	end := d.r.align()
+	if end+2 > len(b) {
+		return 0, 0, io.ErrUnexpectedEOF
+	}
+	if crc16(b[:end]) != binary.BigEndian.Uint16(b[end:]) {
+		return 0, 0, &flacError{"the checksum of a frame is wrong", false}
+	}
+	if l := d.planes[0]; h.assignment >= 8 {
+		r := d.planes[1][:len(l)]
+		switch h.assignment {
+		case 8: // left, left - right
+			for i, v := range l {
+				r[i] = v - r[i]
+			}
+		case 9: // left - right, right
+			for i := range l {
+				l[i] += r[i]
+			}
+		case 10: // middle, left - right
+			for i := range l {
+				m, s := l[i]<<1|r[i]&1, r[i]
+				l[i], r[i] = (m+s)>>1, (m-s)>>1
+			}
+		}
+	}
+	d.begun = true
+	if d.next = h.number + 1; h.variable {
+		d.next = h.number + uint64(h.block)
+	}
+	return h.block, end + 2, nil
+}
+
+// appendRaw appends the frame as the MD5 is made of it: interleaved, little-endian, whole bytes.
+func (d *flacDecoder) appendRaw(b []byte, n int) []byte {
+	if d.bits > 8 && d.bits <= 16 && d.channels == 2 {
+		l, r := d.planes[0][:n], d.planes[1][:n]
+		for i, v := range l {
+			b = append(b, byte(v), byte(v>>8), byte(r[i]), byte(r[i]>>8))
+		}
+		return b
+	}
+	width := (d.bits + 7) / 8
+	for i := range n {
+		for _, plane := range d.planes[:d.channels] {
+			v := plane[i]
+			for range width {
+				b = append(b, byte(v))
+				v >>= 8
+			}
+		}
+	}
+	return b
+}
+
+// seek goes to a frame at or before the sample: bisection over the file by the numbers in frame headers,
+// down to a stretch that is quicker to decode than to search. Without numbers to go by it stays at the start.
+func (d *flacDecoder) seek(sample int64) error {
+	if d.flacInfo.frames <= 0 {
+		return nil
+	}
+	lo, hi := d.start, d.in.size
+	for hi-lo > 2*flacWindow {
+		mid := lo + (hi-lo)/2
+		b, err := d.look(mid, flacWindow)
+		if err != nil {
+			return err
+		}
+		b = b[:min(len(b), flacWindow)]
+		found := false
+		for i := 0; i+16 < len(b); i++ {
+			if b[i] != 0xff || b[i+1]&0xfe != 0xf8 {
+				continue
+			}
+			h, err := d.parseFLACHeader(b[i:])
+			if err != nil {
+				continue
+			}
+			at, ok := d.sample(h)
+			if !ok || at >= d.flacInfo.frames {
+				continue
+			}
+			found = true
+			if at <= sample {
+				lo = mid + int64(i)
+				d.pos, d.at = lo, at
+			} else {
+				hi = mid
+			}
+			break
+		}
+		if !found {
+			break
+		}
+	}
+	return nil
+}
+
+// flacBits reads bits, the most significant first. buf holds the next n bits at its top; below them it may
+// hold bits of the byte at p already.
+type flacBits struct {
+	b   []byte
+	p   int
+	buf uint64
+	n   uint
+}
+
+// fill tops the buffer up to 56 bits or more; zeros come after the end, which over tells.
+func (r *flacBits) fill() {
+	if r.p+8 <= len(r.b) {
+		r.buf |= binary.BigEndian.Uint64(r.b[r.p:]) >> r.n
+		k := (63 - r.n) >> 3
+		r.p += int(k)
+		r.n += k * 8
+		return
+	}
+	// Fewer than eight bytes are left: what the fast path left below the n bits is theirs too.
+	r.buf &^= 1<<(64-r.n) - 1
+	for r.n <= 56 {
+		var c byte
+		if r.p < len(r.b) {
+			c = r.b[r.p]
+		}
+		r.p++
+		r.buf |= uint64(c) << (56 - r.n)
+		r.n += 8
+	}
+}
+
+// over reports that more was read than there is.
+func (r *flacBits) over() bool { return r.p-int(r.n/8) > len(r.b) }
+
+// align goes on to the next whole byte and returns its position.
+func (r *flacBits) align() int {
+	r.buf <<= r.n & 7
+	r.n &^= 7
+	return r.p - int(r.n/8)
+}
+
+func (r *flacBits) unsigned(k uint) uint32 {
+	if k == 0 {
+		return 0
+	}
+	if r.n < k {
+		r.fill()
+	}
+	v := r.buf >> (64 - k)
+	r.buf <<= k
+	r.n -= k
+	return uint32(v)
+}
+
+func (r *flacBits) signed(k uint) int32 {
+	return int32(r.unsigned(k)<<(32-k)) >> (32 - k)
+}
+
+// unary counts zeros up to a one; more than limit of them, or the end, give limit + 1.
+func (r *flacBits) unary(limit uint32) uint32 {
+	var q uint32
+	for {
+		if r.n == 0 {
+			r.fill()
+		}
+		z := uint(bits.LeadingZeros64(r.buf))
+		if z < r.n {
+			r.buf <<= z + 1
+			r.n -= z + 1
+			return q + uint32(z)
+		}
+		q += uint32(r.n)
+		r.buf, r.n = 0, 0
+		if q > limit || r.p > len(r.b) {
+			return limit + 1
+		}
+	}
+}
+
+// rice reads Rice codes with parameter k: a unary quotient, k bits, the sign in the lowest. false when a
+// residual does not fit 32 bits or the data end.
+func (r *flacBits) rice(out []int32, k uint) bool {
+	buf, n := r.buf, r.n
+	for i := range out {
+		if n < 32 {
+			r.buf, r.n = buf, n
+			r.fill()
+			buf, n = r.buf, r.n
+		}
+		z := uint(bits.LeadingZeros64(buf))
+		if z+1+k <= n {
+			buf <<= (z + 1) & 63
+			v := uint32(z)<<k | uint32(buf>>1>>(63-k))
+			buf <<= k
+			n -= z + 1 + k
+			out[i] = int32(v>>1) ^ -int32(v&1)
+			continue
+		}
+		r.buf, r.n = buf, n
+		limit := uint32(1)<<(32-k) - 1
+		q := r.unary(limit)
+		if q > limit && k > 0 || r.p > len(r.b)+8 {
+			return false
+		}
+		v := q<<k | r.unsigned(k)
+		out[i] = int32(v>>1) ^ -int32(v&1)
+		buf, n = r.buf, r.n
+	}
+	r.buf, r.n = buf, n
+	return true
+}
+
+var errFLACResidual = &flacError{"a residual is damaged", false}
+
+// residual reads the partitions of the block's residual; the first order samples have none.
+func (r *flacBits) residual(out []int32, order int) error {
+	method, width := r.unsigned(2), uint(4)
+	if method > 1 {
+		return errFLACResidual
+	}
+	if method == 1 {
+		width = 5
+	}
+	partitions := 1 << r.unsigned(4)
+	size := len(out) / partitions
+	if size*partitions != len(out) || size < order {
+		return errFLACResidual
+	}
+	at := order
+	for i := range partitions {
+		part := out[at : (i+1)*size]
+		at = (i + 1) * size
+		k := uint(r.unsigned(width))
+		if k == 1<<width-1 { // escape: plain numbers
+			w := uint(r.unsigned(5))
+			for j := range part {
+				part[j] = r.signed(w)
+			}
+		} else if !r.rice(part, k) {
+			return errFLACResidual
+		}
+		if r.over() {
+			return io.ErrUnexpectedEOF
+		}
+	}
+	return nil
+}
+
+// subframe decodes one channel of a block whose samples have width bits.
+func (r *flacBits) subframe(out []int32, width uint) error {
+	if r.unsigned(1) != 0 {
+		return &flacError{"a subframe is damaged", false}
+	}
+	kind := r.unsigned(6)
+	var wasted uint
+	if r.unsigned(1) == 1 {
+		wasted = uint(r.unary(32)) + 1
+		if wasted >= width {
+			return &flacError{"a subframe is damaged", false}
+		}
+		width -= wasted
+	}
+	warmUp := func(order int) error {
+		if order > len(out) {
+			return &flacError{"a predictor is longer than its block", false}
+		}
+		for i := range order {
+			out[i] = r.signed(width)
+		}
+		return nil
+	}
+	switch {
+	case kind == 0:
+		v := r.signed(width)
+		for i := range out {
+			out[i] = v
+		}
+	case kind == 1:
+		for i := range out {
+			out[i] = r.signed(width)
+		}
+	case kind >= 8 && kind <= 12:
+		order := int(kind - 8)
+		if err := warmUp(order); err != nil {
+			return err
+		}
+		if err := r.residual(out, order); err != nil {
+			return err
+		}
+		fixedPredict(out, order)
+	case kind >= 32:
+		order := int(kind-32) + 1
+		if err := warmUp(order); err != nil {
+			return err
+		}
+		precision := uint(r.unsigned(4)) + 1
+		shift := r.signed(5)
+		if precision == 16 || shift < 0 {
+			return &flacError{"a predictor is damaged", false}
+		}
+		var c [32]int64
+		for i := range order {
+			c[i] = int64(r.signed(precision))
+		}
+		if err := r.residual(out, order); err != nil {
+			return err
+		}
+		linearPredict(out, c[:order], uint(shift))
+	default:
+		return &flacError{"a subframe of an unknown kind", false}
+	}
+	if wasted > 0 {
+		for i := range out {
+			out[i] <<= wasted
+		}
+	}
+	if r.over() {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+
+// fixedPredict adds the polynomial predictors of RFC 9639, 9.2.5 to the residual in place.
+func fixedPredict(out []int32, order int) {
+	switch order {
+	case 1:
+		for i := 1; i < len(out); i++ {
+			out[i] += out[i-1]
+		}
+	case 2:
+		for i := 2; i < len(out); i++ {
+			out[i] += 2*out[i-1] - out[i-2]
+		}
+	case 3:
+		for i := 3; i < len(out); i++ {
+			out[i] += 3*out[i-1] - 3*out[i-2] + out[i-3]
+		}
+	case 4:
+		for i := 4; i < len(out); i++ {
+			out[i] += 4*out[i-1] - 6*out[i-2] + 4*out[i-3] - out[i-4]
+		}
+	}
+}
+
+// linearPredict adds sum(c[j] x[i-1-j]) >> shift to the residual in place. Order 8 is what encoders use at
+// their default level.
+func linearPredict(out []int32, c []int64, shift uint) {
+	order := len(c)
+	if order == 8 {
+		c0, c1, c2, c3, c4, c5, c6, c7 := c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]
+		for h := out; len(h) > 8; h = h[1:] {
+			w := (*[9]int32)(h)
+			w[8] += int32((c0*int64(w[7]) + c1*int64(w[6]) + c2*int64(w[5]) + c3*int64(w[4]) +
+				c4*int64(w[3]) + c5*int64(w[2]) + c6*int64(w[1]) + c7*int64(w[0])) >> shift)
+		}
+		return
+	}
+	for i := order; i < len(out); i++ {
+		w := out[i-order : i]
+		var sum int64
+		for j, x := range w {
+			sum += c[order-1-j] * int64(x)
+		}
+		out[i] += int32(sum >> shift)
+	}
+}
+
+// CRC-8 with polynomial x^8 + x^2 + x + 1, CRC-16 with x^16 + x^15 + x^2 + 1, both from 0, not reflected.
+var crc8Table, crc16Table = func() (t8 [256]byte, t16 [8][256]uint16) {
+	for i := range 256 {
+		c8, c16 := byte(i), uint16(i)<<8
+		for range 8 {
+			if c8 = c8<<1 ^ c8>>7*0x07; c16&0x8000 != 0 {
+				c16 = c16<<1 ^ 0x8005
+			} else {
+				c16 <<= 1
+			}
+		}
+		t8[i], t16[0][i] = c8, c16
+	}
+	for k := 1; k < 8; k++ {
+		for i := range 256 {
+			c := t16[k-1][i]
+			t16[k][i] = c<<8 ^ t16[0][c>>8]
+		}
+	}
+	return
+}()
+
+func crc8(b []byte) (c byte) {
+	for _, v := range b {
+		c = crc8Table[c^v]
+	}
+	return c
+}
+
+// crc16 takes eight bytes a step: table k moves a byte's remainder on by k bytes.
+func crc16(b []byte) (c uint16) {
+	t := &crc16Table
+	for ; len(b) >= 8; b = b[8:] {
+		c = t[7][b[0]^byte(c>>8)] ^ t[6][b[1]^byte(c)] ^ t[5][b[2]] ^ t[4][b[3]] ^
+			t[3][b[4]] ^ t[2][b[5]] ^ t[1][b[6]] ^ t[0][b[7]]
+	}
+	for _, v := range b {
+		c = c<<8 ^ t[0][byte(c>>8)^v]
+	}
+	return c
+}

@@ -1,0 +1,155 @@
+package media
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"math"
+)
+
+// pcm is how one sample is stored in WAV and AIFF. Samples of a width that is no whole number of bytes lie
+// in the upper bits of the next larger one, so the container's width is all that counts.
+type pcm struct {
+	kind  pcmKind
+	bytes int // of one sample: 1, 2, 3, 4 or 8
+	big   bool
+}
+
+type pcmKind uint8
+
+const (
+	pcmSigned pcmKind = iota
+	pcmUnsigned
+	pcmFloat
+	pcmALaw
+	pcmMuLaw
+)
+
+// name is ffmpeg's name of the encoding.
+func (p pcm) name() string {
+	order := "le"
+	if p.big {
+		order = "be"
+	}
+	switch p.kind {
+	case pcmALaw:
+		return "pcm_alaw"
+	case pcmMuLaw:
+		return "pcm_mulaw"
+	case pcmFloat:
+		return map[int]string{4: "pcm_f32", 8: "pcm_f64"}[p.bytes] + order
+	case pcmUnsigned:
+		return "pcm_u8"
+	}
+	if p.bytes == 1 {
+		return "pcm_s8"
+	}
+	return map[int]string{2: "pcm_s16", 3: "pcm_s24", 4: "pcm_s32"}[p.bytes] + order
+}
+
+// decode converts len(dst) samples: integers by x / 2^(bits-1), exactly but for 32 bits, which a float32
+// rounds.
+func (p pcm) decode(dst []float32, src []byte) {
+	src = src[:len(dst)*p.bytes]
+	switch {
+	case p.kind == pcmALaw:
+		for i := range dst {
+			dst[i] = aLaw[src[i]]
+		}
+	case p.kind == pcmMuLaw:
+		for i := range dst {
+			dst[i] = muLaw[src[i]]
+		}
+	case p.kind == pcmUnsigned:
+		for i := range dst {
+			dst[i] = float32(int32(src[i])-128) * (1.0 / (1 << 7))
+		}
+	case p.kind == pcmFloat && p.bytes == 4 && !p.big:
+		for i := range dst {
+			dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(src[4*i:]))
+		}
+	case p.kind == pcmFloat && p.bytes == 4:
+		for i := range dst {
+			dst[i] = math.Float32frombits(binary.BigEndian.Uint32(src[4*i:]))
+		}
+	case p.kind == pcmFloat && !p.big:
+		for i := range dst {
+			dst[i] = float32(math.Float64frombits(binary.LittleEndian.Uint64(src[8*i:])))
+		}
+	case p.kind == pcmFloat:
+		for i := range dst {
+			dst[i] = float32(math.Float64frombits(binary.BigEndian.Uint64(src[8*i:])))
+		}
+	case p.bytes == 1:
+		for i := range dst {
+			dst[i] = float32(int8(src[i])) * (1.0 / (1 << 7))
+		}
+	case p.bytes == 2 && !p.big:
+		for i := range dst {
+			dst[i] = float32(int16(binary.LittleEndian.Uint16(src[2*i:]))) * (1.0 / (1 << 15))
+		}
+	case p.bytes == 2:
+		for i := range dst {
+			dst[i] = float32(int16(binary.BigEndian.Uint16(src[2*i:]))) * (1.0 / (1 << 15))
+		}
+	case p.bytes == 3:
+		lo, hi := 0, 2
+		if p.big {
+			lo, hi = 2, 0
+		}
+		for i := range dst {
+			b := src[3*i : 3*i+3]
+			v := int32(b[hi])<<24 | int32(b[1])<<16 | int32(b[lo])<<8
+			dst[i] = float32(v>>8) * (1.0 / (1 << 23))
+		}
+	case !p.big:
+		for i := range dst {
+			dst[i] = float32(int32(binary.LittleEndian.Uint32(src[4*i:]))) * (1.0 / (1 << 31))
+		}
+	default:
+		for i := range dst {
+			dst[i] = float32(int32(binary.BigEndian.Uint32(src[4*i:]))) * (1.0 / (1 << 31))
+		}
+	}
+}
+
+// read decodes n samples from an offset of the file, a block at a time so that the raw bytes never double
+// the memory.
+func (p pcm) read(in *soundFile, offset, n int64) ([]float32, error) {
+	const block = 1 << 14 // samples
+	out := make([]float32, n)
+	raw := make([]byte, min(n, block)*int64(p.bytes))
+	for rest := out; len(rest) > 0; {
+		m := min(len(rest), block)
+		b := raw[:m*p.bytes]
+		if k, err := in.ReadAt(b, offset); err != nil && !(errors.Is(err, io.EOF) && k == len(b)) {
+			return nil, in.readError(err)
+		}
+		p.decode(rest[:m], b)
+		rest, offset = rest[m:], offset+int64(len(b))
+	}
+	return out, nil
+}
+
+// ITU-T G.711: eight-bit logarithmic samples, expanded to 13 (A) and 14 (mu) bits in the upper part of 16.
+var aLaw, muLaw = func() (a, mu [256]float32) {
+	for i := range 256 {
+		x := uint8(i) ^ 0x55
+		exponent, v := x>>4&7, int32(x&15)<<4+8
+		if exponent > 0 {
+			v = (v + 0x100) << (exponent - 1)
+		}
+		if x&0x80 == 0 {
+			v = -v
+		}
+		a[i] = float32(v) / (1 << 15)
+
+		x = ^uint8(i)
+		v = (int32(x&15)<<3+0x84)<<(x>>4&7) - 0x84
+		if x&0x80 != 0 {
+			v = -v
+		}
+		mu[i] = float32(v) / (1 << 15)
+	}
+	return
+}()

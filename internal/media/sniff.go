@@ -1,0 +1,177 @@
+package media
+
+import (
+	"bytes"
+	"fmt"
+
+	"prep/internal/fault"
+)
+
+// What the content of a sound file says it is. The names are those of the registry in formats.go.
+type soundKind uint8
+
+const (
+	kindOther soundKind = iota // ffmpeg's business
+	kindWAV
+	kindAIFF
+	kindFLAC
+	kindMP3
+	kindVorbis
+)
+
+type content struct {
+	kind   soundKind
+	name   string // the registry's name of the format, for people
+	offset int64  // where the format's own bytes begin: after an ID3 tag
+}
+
+// sniffLength is how far into a file a first MPEG audio frame is looked for: players write padding and
+// leftovers of other tags before it.
+const sniffLength = 128 << 10
+
+// sniff tells the format by the first bytes. What it does not know is left to ffmpeg when the file is named
+// like something of ffmpeg's, and is an error of reason not_audio otherwise: a .wav of random bytes must
+// not depend on what some version of ffmpeg takes it for.
+func sniff(in *soundFile) (content, error) {
+	head, err := in.head(0, 4096)
+	if err != nil {
+		return content{}, err
+	}
+	offset := int64(0)
+	for range 4 { // an ID3 tag can be followed by another
+		n := id3Length(head)
+		if n == 0 {
+			break
+		}
+		offset += n
+		if head, err = in.head(offset, 4096); err != nil {
+			return content{}, err
+		}
+	}
+	at := func(i int, s string) bool { return len(head) >= i+len(s) && string(head[i:i+len(s)]) == s }
+	switch {
+	case offset == 0 && (at(0, "RIFF") || at(0, "RF64") || at(0, "BW64")) && at(8, "WAVE"):
+		return content{kindWAV, "WAV", 0}, nil
+	case offset == 0 && at(0, "FORM") && (at(8, "AIFF") || at(8, "AIFC")):
+		return content{kindAIFF, "AIFF", 0}, nil
+	case at(0, "fLaC"):
+		return content{kindFLAC, "FLAC", offset}, nil
+	case offset == 0 && at(0, "OggS"):
+		if codec := oggCodec(head); codec != "vorbis" {
+			return content{kindOther, "Ogg " + codec, 0}, nil
+		}
+		return content{kindVorbis, "Ogg", 0}, nil
+	}
+	if name := foreignFormat(head); name != "" {
+		return content{kindOther, name, 0}, nil
+	}
+	if head, err = in.head(offset, sniffLength); err != nil {
+		return content{}, err
+	}
+	if i := firstMPEGFrame(head, offset+int64(len(head)) == in.size); i >= 0 {
+		return content{kindMP3, "MP3", offset + int64(i)}, nil
+	}
+	if NeedsFFmpeg(in.path) {
+		f, _ := FormatOf(in.path)
+		return content{kindOther, f.Name, 0}, nil
+	}
+	return content{}, fault.Corruptf("not_audio", "%s: not a sound file that is known here (it begins with %s)", in.path, quoteHead(head))
+}
+
+// quoteHead shows the first bytes of a file to a person.
+func quoteHead(head []byte) string {
+	head = head[:min(len(head), 12)]
+	for _, c := range head {
+		if c < ' ' || c > '~' {
+			return fmt.Sprintf("bytes % x", head)
+		}
+	}
+	return fmt.Sprintf("%q", head)
+}
+
+// id3Length is the length of an ID3v2 tag at the start of b, 0 if there is none. The size has seven bits
+// in each byte; a set top bit means that this is no tag.
+func id3Length(b []byte) int64 {
+	if len(b) < 10 || string(b[:3]) != "ID3" || (b[6]|b[7]|b[8]|b[9])&0x80 != 0 {
+		return 0
+	}
+	n := int64(b[6])<<21 | int64(b[7])<<14 | int64(b[8])<<7 | int64(b[9])
+	n += 10
+	if b[5]&0x10 != 0 { // footer
+		n += 10
+	}
+	return n
+}
+
+// foreignFormat names formats that are ffmpeg's, by their magic numbers.
+func foreignFormat(b []byte) string {
+	for _, m := range foreignMagic {
+		if len(b) >= m.at+len(m.magic) && string(b[m.at:m.at+len(m.magic)]) == m.magic {
+			return m.name
+		}
+	}
+	switch {
+	case len(b) > 188*2 && b[0] == 0x47 && b[188] == 0x47 && b[188*2] == 0x47:
+		return "MPEG transport stream"
+	case len(b) > 4+192 && b[4] == 0x47 && b[4+192] == 0x47:
+		return "MPEG transport stream"
+	case isADTS(b):
+		return "AAC"
+	}
+	return ""
+}
+
+var foreignMagic = []struct {
+	at    int
+	magic string
+	name  string
+}{
+	{4, "ftyp", "MP4"},
+	{4, "moov", "QuickTime"},
+	{4, "mdat", "QuickTime"},
+	{4, "wide", "QuickTime"},
+	{0, "\x1a\x45\xdf\xa3", "Matroska"},
+	{8, "AVI ", "AVI"},
+	{0, "RIFX", "big-endian WAV"},
+	{0, "FLV\x01", "Flash video"},
+	{0, "\x30\x26\xb2\x75\x8e\x66\xcf\x11", "Windows Media"},
+	{0, "\x00\x00\x01\xba", "MPEG program stream"},
+	{0, "\x00\x00\x01\xb3", "MPEG video"},
+	{0, "#!AMR", "AMR"},
+	{0, "caff", "Core Audio"},
+	{0, ".snd", "AU"},
+	{0, "wvpk", "WavPack"},
+	{0, "MAC ", "Monkey's Audio"},
+	{0, "TTA1", "True Audio"},
+	{0, "\x0b\x77", "AC-3"},
+	{0, "riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb", "Wave64"},
+}
+
+// isADTS looks for two AAC frames in a row: 12 bits of sync, layer 00, 13 bits of frame length.
+func isADTS(b []byte) bool {
+	sync := func(b []byte) int {
+		if len(b) < 7 || b[0] != 0xff || b[1]&0xf6 != 0xf0 {
+			return 0
+		}
+		return int(b[3]&3)<<11 | int(b[4])<<3 | int(b[5])>>5
+	}
+	n := sync(b)
+	return n >= 7 && n+7 <= len(b) && sync(b[n:]) >= 7
+}
+
+// oggCodec names the codec of the first packet of an Ogg file.
+func oggCodec(head []byte) string {
+	if len(head) < 28 {
+		return "stream"
+	}
+	payload := head[min(len(head), 27+int(head[26])):]
+	for _, c := range []struct{ magic, name string }{
+		{"\x01vorbis", "vorbis"}, {"OpusHead", "Opus"}, {"\x7fFLAC", "FLAC"}, {"Speex   ", "Speex"},
+		{"\x80theora", "video"}, {"fishead", "stream"},
+	} {
+		if bytes.HasPrefix(payload, []byte(c.magic)) {
+			return c.name
+		}
+	}
+	return "stream"
+}

@@ -1,0 +1,430 @@
+package media
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/go-audio/audio"
+
+	"prep/internal/fault"
+)
+
+// Limits of what a header may claim. They are wide enough for every recording in use and narrow enough
+// that resampling what passes them is bounded too.
+const (
+	minRate     = 1000   // Hz; below it a small file could ask for a huge resampled one
+	maxRate     = 768000 // Hz
+	maxChannels = 64
+
+	// DefaultMaxSoundBytes bounds one decoded segment: 23 minutes of 48 kHz stereo, 2.3 hours of 16 kHz mono.
+	DefaultMaxSoundBytes = 512 << 20
+
+	// maxSample is the largest magnitude a decoded float sample may have: int32 values stored as floats
+	// still pass, what would overflow a float32 power spectrum does not.
+	maxSample = 1 << 31
+)
+
+// Segment is a stretch of a medium, in seconds from the beginning of its timeline. End 0 means up to the
+// end. An End beyond the end of the medium means the end.
+type Segment struct{ Start, End float64 }
+
+// check refuses what is no stretch of time.
+func (s Segment) check(path string) error {
+	if !(s.Start >= 0) || math.IsInf(s.Start, 0) || math.IsNaN(s.End) || s.End < 0 || s.End != 0 && s.End <= s.Start {
+		return fault.Corruptf("bad_segment", "%s: segment %v s to %v s is empty or negative; correct the listing", path, s.Start, s.End)
+	}
+	return nil
+}
+
+// frames converts the segment to sample frames [first, last) at a rate: both limits to the nearest frame.
+// last is -1 when the segment is open.
+func (s Segment) frames(rate int) (first, last int64) {
+	at := func(seconds float64) int64 {
+		return int64(math.Round(math.Min(seconds*float64(rate), 1<<52)))
+	}
+	if s.End == 0 || math.IsInf(s.End, 1) {
+		return at(s.Start), -1
+	}
+	return at(s.Start), at(s.End)
+}
+
+// Sound is decoded audio of one segment: interleaved float32, full scale is 1. Integer PCM of b bits is
+// divided by 2^(b-1); floats are as stored and may exceed 1. Format says the rate and the channels, which
+// are those of the source: nothing is resampled or mixed here.
+type Sound struct {
+	audio.Float32Buffer
+
+	SourceRate     int // Hz
+	SourceChannels int
+	// DeclaredSeconds is the length of the whole medium as its headers state it, 0 when they do not. It is
+	// kept apart from what was decoded because the two differ in cut-off and wrongly written files.
+	DeclaredSeconds float64
+	// MissingSeconds is what the headers promise inside the segment but the file does not hold.
+	MissingSeconds float64
+	Codec          string // by ffmpeg's names: pcm_s16le, flac, mp3, vorbis, opus, aac, ...
+	Decoder        string // "go", or "ffmpeg 5.1.9"
+	// Notes say, each in a few words, what was odd about the file but did not prevent decoding.
+	Notes []string
+}
+
+// Seconds is the length of what was decoded.
+func (s *Sound) Seconds() float64 { return float64(s.NumFrames()) / float64(s.SourceRate) }
+
+// Channels returns a planar copy: [channels][frames].
+func (s *Sound) Channels() [][]float32 {
+	n := s.SourceChannels
+	frames := len(s.Data) / n
+	flat := make([]float32, n*frames)
+	planes := make([][]float32, n)
+	for c := range planes {
+		plane := flat[c*frames : (c+1)*frames : (c+1)*frames]
+		if n == 1 {
+			copy(plane, s.Data)
+		} else {
+			for i := range plane {
+				plane[i] = s.Data[i*n+c]
+			}
+		}
+		planes[c] = plane
+	}
+	return planes
+}
+
+// soundFormat is what a header says, once it passed the limits.
+type soundFormat struct {
+	rate, channels int
+	frames         int64 // of the whole medium as declared, -1 unknown
+	bits           int   // of a source sample, 0 when that means nothing
+	codec          string
+}
+
+// newSound starts a Sound of the format; Data is filled by the decoder.
+func newSound(f soundFormat) *Sound {
+	s := &Sound{SourceRate: f.rate, SourceChannels: f.channels, Codec: f.codec, Decoder: "go"}
+	s.Format = &audio.Format{NumChannels: f.channels, SampleRate: f.rate}
+	s.SourceBitDepth = f.bits
+	if f.frames > 0 {
+		s.DeclaredSeconds = float64(f.frames) / float64(f.rate)
+	}
+	return s
+}
+
+// check holds a header against the limits.
+func (f soundFormat) check(path string) error {
+	switch {
+	case f.rate < minRate || f.rate > maxRate:
+		return fault.Corruptf("bad_header", "%s: a sample rate of %d Hz is outside %d to %d", path, f.rate, minRate, maxRate)
+	case f.channels < 1 || f.channels > maxChannels:
+		return fault.Corruptf("bad_header", "%s: %d channels are outside 1 to %d", path, f.channels, maxChannels)
+	}
+	return nil
+}
+
+// maxFrames is how many frames of this format one segment may hold, at the source's rate and at the 16 kHz
+// that they will be resampled to.
+func (t *Tools) maxFrames(f soundFormat) int64 {
+	bytes := t.MaxSoundBytes
+	if bytes <= 0 {
+		bytes = DefaultMaxSoundBytes
+	}
+	n := bytes / 4 / int64(f.channels)
+	if f.rate < 16000 {
+		n = n * int64(f.rate) / 16000
+	}
+	return n
+}
+
+// span cuts the segment out of a medium that really holds `there` frames, and checks it against the limit
+// on memory. It returns the frames [first, last) to decode and sets what the segment is missing.
+func (t *Tools) span(s *Sound, f soundFormat, path string, seg Segment, there int64) (first, last int64, err error) {
+	if there <= 0 {
+		return 0, 0, fault.Corruptf("empty_audio", "%s: no audio data%s", path, declaredHint(s))
+	}
+	first, end := seg.frames(f.rate)
+	last = there
+	if end >= 0 && end < there {
+		last = end
+	}
+	if first >= there {
+		return 0, 0, fault.Corruptf("segment_outside", "%s: the segment starts at %.3f s but the audio ends at %.3f s",
+			path, seg.Start, float64(there)/float64(f.rate))
+	}
+	if last <= first {
+		return 0, 0, fault.Corruptf("bad_segment", "%s: segment %v s to %v s holds no sample", path, seg.Start, seg.End)
+	}
+	if err := t.checkLength(f, path, last-first); err != nil {
+		return 0, 0, err
+	}
+	s.setMissing(f, first, last, end)
+	return first, last, nil
+}
+
+// setMissing notes how far the decoded frames [first, last) fall short of what was declared of the wanted
+// frames [first, end), end -1 for open.
+func (s *Sound) setMissing(f soundFormat, first, last, end int64) {
+	s.MissingSeconds = 0
+	promised := f.frames
+	if end >= 0 && end < promised {
+		promised = end
+	}
+	if promised > last {
+		s.MissingSeconds = float64(promised-last) / float64(f.rate)
+	}
+}
+
+func (t *Tools) checkLength(f soundFormat, path string, frames int64) error {
+	if limit := t.maxFrames(f); frames > limit {
+		return fault.Unsupportedf("too_long", "%s: %.0f s of %d Hz with %d channels are more than may be held in memory (%.0f s); give the sample a start and an end",
+			path, float64(frames)/float64(f.rate), f.rate, f.channels, float64(limit)/float64(f.rate))
+	}
+	return nil
+}
+
+func declaredHint(s *Sound) string {
+	if s.DeclaredSeconds > 0 {
+		return fmt.Sprintf(" (the header promises %.3f s)", s.DeclaredSeconds)
+	}
+	return ""
+}
+
+// checkFinite refuses what no transform can use: NaN, infinities and absurd magnitudes in float formats.
+func (s *Sound) checkFinite(path string) error {
+	for i, v := range s.Data {
+		if !(v >= -maxSample && v <= maxSample) {
+			return fault.Corruptf("non_finite_audio", "%s: sample %d of channel %d is %v",
+				path, i/s.SourceChannels, i%s.SourceChannels, v)
+		}
+	}
+	return nil
+}
+
+// DecodeSound decodes a segment of the first audio track of a file. The content decides how, not the
+// name: WAV (also RF64, BW64), AIFF, FLAC, MP3 (layer III of MPEG-1 and MPEG-2) and Ogg Vorbis are read by
+// Go code, everything else by ffmpeg. Memory is bounded by the segment, and a segment by
+// Tools.MaxSoundBytes.
+//
+// A file that ends before its header says is decoded as far as it goes: MissingSeconds, DeclaredSeconds
+// and a note tell. Damage in the middle (a wrong checksum) is an error, because what follows cannot be
+// trusted and dropping it would be silent.
+//
+// Seconds count on the container's timeline, whose zero is where its first track starts; no silence is put
+// in front of a track that starts later (see [Tools.ProbeTiming]).
+//
+// Errors are of fault's kinds Corrupt and Unsupported with the reasons missing, unreadable, not_a_file,
+// empty_file, not_audio, bad_header, empty_audio, corrupt_audio, corrupt_media, no_audio, non_finite_audio,
+// bad_segment, segment_outside, decode_timeout; needs_ffmpeg, too_long, unsupported_codec. A cancelled context
+// returns its error.
+func (t *Tools) DecodeSound(ctx context.Context, path string, seg Segment) (s *Sound, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := seg.check(path); err != nil {
+		return nil, err
+	}
+	f, size, err := openRegular(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	in := &soundFile{path: path, r: f, size: size, ctx: ctx}
+	s, err = t.decodeSound(ctx, in, seg)
+	if err != nil && ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return s, err
+}
+
+// soundFile is an open file on its way through a decoder. Its reads fail once the context is cancelled, so
+// that also a decoder that knows nothing of contexts stops.
+type soundFile struct {
+	path string
+	r    io.ReaderAt
+	size int64
+	ctx  context.Context
+}
+
+func (in *soundFile) ReadAt(p []byte, off int64) (int, error) {
+	if err := in.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return in.r.ReadAt(p, off)
+}
+
+// section returns the file from an offset on, as a seekable reader.
+func (in *soundFile) section(off int64) *io.SectionReader {
+	return io.NewSectionReader(in, off, in.size-off)
+}
+
+// head returns up to n bytes from an offset on; fewer at the end of the file.
+func (in *soundFile) head(off int64, n int) ([]byte, error) {
+	b := make([]byte, max(0, min(int64(n), in.size-off)))
+	m, err := in.ReadAt(b, off)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, in.readError(err)
+	}
+	return b[:m], nil
+}
+
+// readError words an error of the file system; a cancelled context stays what it is.
+func (in *soundFile) readError(err error) error {
+	if ctxErr := in.ctx.Err(); ctxErr != nil {
+		return ctxErr
+	}
+	return fault.Corruptf("unreadable", "%s: %w", in.path, err)
+}
+
+func (t *Tools) decodeSound(ctx context.Context, in *soundFile, seg Segment) (s *Sound, err error) {
+	defer recoverDecoder(in.path, &err)
+	c, err := sniff(in)
+	if err != nil {
+		return nil, err
+	}
+	switch c.kind {
+	case kindWAV:
+		s, err = t.decodeWAV(in, seg)
+	case kindAIFF:
+		s, err = t.decodeAIFF(in, seg)
+	case kindFLAC:
+		s, err = t.decodeFLAC(in, c.offset, seg)
+	case kindMP3:
+		s, err = t.decodeMP3(in, c.offset, seg)
+	case kindVorbis:
+		s, err = t.decodeVorbis(in, seg)
+	default:
+		err = errNeedsFFmpeg
+	}
+	if errors.Is(err, errNeedsFFmpeg) {
+		s, err = t.decodeSoundFFmpeg(ctx, in.path, c.name, seg)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if want, ok := FormatOf(in.path); ok && !want.NeedsFFmpeg && c.kind != kindOther && want.Name != c.name && s.Decoder == "go" {
+		s.Notes = append(s.Notes, fmt.Sprintf("named %s, holds %s", want.Extension, c.name))
+	}
+	return s, nil
+}
+
+// errNeedsFFmpeg is how a Go decoder hands a file on: the container is its own, what is inside is not.
+var errNeedsFFmpeg = errors.New("needs ffmpeg")
+
+// SoundDuration returns the length in seconds of the audio of a file, from headers where that is possible:
+// what is there, not more than the file can hold. Errors are those of DecodeSound.
+func (t *Tools) SoundDuration(ctx context.Context, path string) (seconds float64, err error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	f, size, err := openRegular(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	in := &soundFile{path: path, r: f, size: size, ctx: ctx}
+	defer func() {
+		if err != nil && ctx.Err() != nil {
+			err = ctx.Err()
+		}
+	}()
+	defer recoverDecoder(path, &err)
+	c, err := sniff(in)
+	if err != nil {
+		return 0, err
+	}
+	var frames int64
+	var rate int
+	switch c.kind {
+	case kindWAV:
+		frames, rate, err = wavLength(in)
+	case kindAIFF:
+		frames, rate, err = aiffLength(in)
+	case kindFLAC:
+		frames, rate, err = flacLength(in, c.offset)
+	case kindMP3:
+		frames, rate, err = mp3Length(in, c.offset)
+	case kindVorbis:
+		frames, rate, err = vorbisLength(in)
+	default:
+		err = errNeedsFFmpeg
+	}
+	if errors.Is(err, errNeedsFFmpeg) {
+		return t.durationFFmpeg(ctx, in, c.name)
+	}
+	if err != nil {
+		return 0, err
+	}
+	if frames <= 0 {
+		return 0, fault.Corruptf("empty_audio", "%s: no audio data", path)
+	}
+	return float64(frames) / float64(rate), nil
+}
+
+// openRegular opens a file after making sure that it is one: opening a FIFO would wait for a writer, and a
+// device may never end.
+func openRegular(path string) (*os.File, int64, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, 0, openError(path, err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, 0, fault.Corruptf("not_a_file", "%s is %s, not a regular file", path, kindOfFile(info.Mode()))
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, openError(path, err)
+	}
+	if info, err = f.Stat(); err != nil || !info.Mode().IsRegular() {
+		f.Close()
+		return nil, 0, fault.Corruptf("not_a_file", "%s changed while it was opened", path)
+	}
+	if info.Size() == 0 {
+		f.Close()
+		return nil, 0, fault.Corruptf("empty_file", "%s: the file is empty (0 bytes)", path)
+	}
+	return f, info.Size(), nil
+}
+
+func kindOfFile(m fs.FileMode) string {
+	switch {
+	case m.IsDir():
+		return "a folder"
+	case m&fs.ModeNamedPipe != 0:
+		return "a pipe"
+	case m&fs.ModeSocket != 0:
+		return "a socket"
+	case m&fs.ModeDevice != 0:
+		return "a device"
+	}
+	return "special"
+}
+
+func openError(path string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fault.Corruptf("missing", "%s: no such file", path)
+	case errors.Is(err, fs.ErrPermission):
+		return fault.Corruptf("unreadable", "%s: permission denied; make the file readable", path)
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return fault.Environmentf("%s: too many open files; raise the limit (ulimit -n): %w", path, err)
+	}
+	return fault.Corruptf("unreadable", "%s: %w", path, err)
+}
+
+// recoverDecoder turns a panic of a decoder into an error about the file: libraries index by what they
+// read. Where it happened is kept as the cause.
+func recoverDecoder(path string, err *error) {
+	if p := recover(); p != nil {
+		*err = fault.Corruptf("corrupt_audio", "%s: the decoder gave up (%v): %w", path, p, &panicError{debug.Stack()})
+	}
+}
+
+// panicError keeps the stack for a debugger; its text stays out of the ledger.
+type panicError struct{ Stack []byte }
+
+func (*panicError) Error() string { return "panic in decoder" }
