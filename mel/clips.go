@@ -28,10 +28,11 @@ func ClipLimits(samples, clips int) [][2]int {
 	if clips > 1 {
 		span.Quo(span, big.NewRat(int64(clips-1), 1))
 	}
-	// The original converts start and end to doubles before it multiplies.
+	// Fractions of doubles: 2.3 s, a little less as a double, gives 2399 and not 2400.
+	rate := big.NewRat(SampleRate, 1)
 	at := func(t *big.Rat) int {
-		f, _ := t.Float64()
-		return int(f * SampleRate)
+		t = new(big.Rat).Mul(t, rate)
+		return int(new(big.Int).Quo(t.Num(), t.Denom()).Int64())
 	}
 	out := make([][2]int, clips)
 	for i := range out {

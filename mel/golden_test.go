@@ -101,8 +101,8 @@ func TestGoldenAudio(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer z.Close()
-			var want []float32
 			for _, name := range z.Keys() {
+				var want []float32
 				if err := z.Read(name, &want); err != nil {
 					t.Fatal(err)
 				}
