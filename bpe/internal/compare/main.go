@@ -1,0 +1,47 @@
+// Command compare encodes texts for scripts/compare_bpe.py, which holds the results against the Python
+// originals.
+//
+// It reads one text a line from standard input, in hexadecimal, and writes one line for each: the
+// repaired text and the cleaned text in hexadecimal, then the ids and the full count with inert and with
+// ImageBind's special tokens, all separated by tabs.
+package main
+
+import (
+	"bufio"
+	"encoding/hex"
+	"fmt"
+	"os"
+
+	"prep/bpe"
+	"prep/bpe/internal/ftfy"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "compare:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	out := bufio.NewWriter(os.Stdout)
+	in := bufio.NewScanner(os.Stdin)
+	in.Buffer(nil, 64<<20)
+	for in.Scan() {
+		raw, err := hex.DecodeString(in.Text())
+		if err != nil {
+			return err
+		}
+		text := string(raw)
+		fmt.Fprintf(out, "%x\t%x", ftfy.FixText(text), bpe.Clean(text))
+		for _, special := range []bpe.SpecialTokens{bpe.Inert, bpe.ImageBind} {
+			r := bpe.Encode(text, bpe.Options{SpecialTokens: special})
+			fmt.Fprintf(out, "\t%d\t%d", r.IDs[:r.Len()], r.Tokens)
+		}
+		fmt.Fprintln(out)
+	}
+	if err := in.Err(); err != nil {
+		return err
+	}
+	return out.Flush()
+}
