@@ -15,6 +15,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/apache/arrow-go/v18/arrow/float16"
 	"github.com/urfave/cli/v2"
 
 	"prep/bpe"
@@ -235,7 +236,7 @@ func writeNPY(w io.Writer, t sample.Tensor) error {
 
 // writeMel draws all clips of [clips,1,128,204] one below the other.
 func writeMel(w io.Writer, t sample.Tensor) error {
-	return report.MelPNG(w, shards.Floats(t), t.Shape[0], mel.Bins, mel.Frames)
+	return report.MelPNG(w, floats(t), t.Shape[0], mel.Bins, mel.Frames)
 }
 
 // writePNG writes one frame of channel-major pixels, [channels,frames,side,side].
@@ -292,4 +293,18 @@ func writeWAV(w io.Writer, wave []float32) error {
 		return err
 	}
 	return binary.Write(w, binary.LittleEndian, wave)
+}
+
+// floats widens a stored float tensor.
+func floats(t sample.Tensor) []float32 {
+	out := make([]float32, len(t.Data)/max(t.DType.Size(), 1))
+	for i := range out {
+		switch t.DType {
+		case sample.Float16:
+			out[i] = float16.FromBits(binary.LittleEndian.Uint16(t.Data[2*i:])).Float32()
+		case sample.Float32:
+			out[i] = math.Float32frombits(binary.LittleEndian.Uint32(t.Data[4*i:]))
+		}
+	}
+	return out
 }

@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+
+	"prep/configs"
+	"prep/internal/fault"
+	"prep/internal/report"
+	"prep/internal/sample"
+	"prep/mel"
+	"prep/shards"
+	"prep/stages"
+)
+
+// examplesPerReason is how many samples the report shows of each reason.
+const examplesPerReason = 4
+
+// writeReport gathers what the report shows: figures from the ledgers, pictures from the shards, and for
+// samples that are in no shard from their source, where it still can be read.
+func (s *session) writeReport(c *cli.Context, dir, name string, m *shards.Manifest, sel *shards.Selection, cfg configs.Filters) error {
+	in := report.Input{Title: "prep: " + filepath.Base(filepath.Clean(dir))}
+	in.Counts = []report.Count{
+		{Name: "in", N: m.Counts.In}, {Name: "written", N: m.Counts.Written}, {Name: "rejected", N: m.Counts.Rejected},
+		{Name: "failed", N: m.Counts.Failed}, {Name: "kept by this selection", N: sel.Kept},
+	}
+	for _, k := range sortedKeys(m.Reasons) {
+		in.Reasons = append(in.Reasons, report.Count{Name: "at ingest, " + k, N: m.Reasons[k]})
+	}
+	for _, k := range sortedKeys(sel.Removed) {
+		in.Reasons = append(in.Reasons, report.Count{Name: "by this selection, " + k, N: sel.Removed[k]})
+	}
+	bounds := map[string]*float64{}
+	for _, r := range []struct {
+		name, metric string
+		rule         configs.Rule
+	}{{"snr", "audio_snr_db", cfg.SNR.Rule}, {"min_text", "text_chars", cfg.MinText}, {"max_sync", "sync_offset_s", cfg.MaxSync}} {
+		text := "off"
+		if !r.rule.Off {
+			text = ""
+			if r.rule.Min != nil {
+				text, bounds[r.metric] = fmt.Sprintf("at least %g; ", *r.rule.Min), r.rule.Min
+			}
+			if r.rule.Max != nil {
+				text, bounds[r.metric] = text+fmt.Sprintf("below %g; ", *r.rule.Max), r.rule.Max
+			}
+			text += "unknown: " + r.rule.Unknown
+		}
+		in.Thresholds = append(in.Thresholds, report.Count{Name: r.name, Text: text})
+	}
+
+	ds, err := shards.Open(dir, shards.OpenOptions{IgnoreSelection: true})
+	if err != nil {
+		return err
+	}
+	defer ds.Close()
+	stored := map[string]int{}
+	values := map[string][]float64{}
+	shown := map[string]int{}
+	var total int64
+	row := 0
+	for ti, t := range m.Tasks {
+		rows, err := shards.ReadLedger(filepath.Join(dir, t.Ledger.Name))
+		if err != nil {
+			return err
+		}
+		for _, r := range rows {
+			total++
+			for _, f := range m.Schema.Metrics {
+				if v, ok := r.Metrics.Number(f.Name); ok {
+					values[f.Name] = append(values[f.Name], v)
+				}
+			}
+			reason := r.Outcome
+			if r.Reason != "" {
+				reason += ": " + r.Reason
+			}
+			if r.Outcome == shards.Written {
+				stored[r.Key] = row
+				row++
+				if !sel.Keeps(ti, r.Row) {
+					reason = "removed by this selection"
+				}
+			}
+			if shown[reason] >= examplesPerReason {
+				continue
+			}
+			shown[reason]++
+			in.Examples = append(in.Examples, s.example(c, dir, ds, r, reason, stored))
+		}
+	}
+	for _, f := range m.Schema.Metrics {
+		if f.Kind == sample.Word || len(values[f.Name]) == 0 {
+			continue
+		}
+		in.Histograms = append(in.Histograms, report.Histogram{
+			Name: f.Name, Unit: f.Unit, Doc: f.Doc, Values: values[f.Name], Missing: total - int64(len(values[f.Name])), Threshold: bounds[f.Name],
+		})
+	}
+	var b bytes.Buffer
+	if err := report.Write(&b, in); err != nil {
+		return err
+	}
+	if err := os.WriteFile(name, b.Bytes(), 0o666); err != nil {
+		return fault.Environmentf("--report: %w", err)
+	}
+	return nil
+}
+
+// example shows one ledger row.
+func (s *session) example(c *cli.Context, dir string, ds *shards.Dataset, r shards.LedgerRow, reason string, stored map[string]int) report.Example {
+	e := report.Example{Key: r.Key, Reason: reason, Detail: r.Detail}
+	for _, k := range sortedKeys(r.Metrics) {
+		text := fmt.Sprint(r.Metrics[k])
+		if v, ok := r.Metrics[k].(float64); ok {
+			text = fmt.Sprintf("%.4g", v)
+		}
+		e.Figures = append(e.Figures, report.Count{Name: k, Text: text})
+	}
+	var pixels, sound sample.Tensor
+	if i, ok := stored[r.Key]; ok {
+		row, err := ds.Row(i)
+		if err != nil {
+			return e
+		}
+		e.Caption, pixels, sound = row.Caption, row.Tensor("image"), row.Tensor("audio")
+	} else if p, err := stages.Preview(c.Context, dir, r.Key, findTools(c.Context)); err == nil {
+		e.Caption, pixels, sound = p.Caption, p.Tensors[sample.Image], p.Tensors[sample.Audio]
+	}
+	if !pixels.Absent() {
+		e.Picture, e.Side = pixels.Data, pixels.Shape[1]
+	}
+	if !sound.Absent() {
+		e.Mel, e.Bins, e.Frames = floats(sound), mel.Bins, mel.Frames
+	}
+	return e
+}
