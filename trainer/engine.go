@@ -3,11 +3,12 @@ package trainer
 import (
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
-	_ "github.com/gomlx/compute/gobackend" // the backend "go"
+	"github.com/gomlx/compute/gobackend"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
@@ -16,9 +17,26 @@ import (
 	"prep/internal/sample"
 )
 
-// goBackend is GoMLX's pure Go backend. Its default worker pool deadlocks on few cores when an operation
-// inside the pool waits for the pool; -1 starts a goroutine for each piece of work instead.
-const goBackend = "go:parallelism=-1"
+// newBackend makes GoMLX's pure Go backend with unlimited parallelism: its default worker pool deadlocks on
+// few cores when an operation inside the pool waits for the pool, and -1 starts a goroutine for each piece
+// of work instead. The documented setting "go:parallelism=-1" says the same but prints to stdout, where
+// only summaries belong, so the pool is set directly; the setting is the way out should its field move.
+func newBackend() (compute.Backend, error) {
+	b, err := compute.NewWithConfig(gobackend.BackendName)
+	if err != nil {
+		return nil, err
+	}
+	if v := reflect.Indirect(reflect.ValueOf(b)); v.Kind() == reflect.Struct {
+		if f := v.FieldByName("Workers"); f.IsValid() && f.CanInterface() {
+			if pool, ok := f.Interface().(interface{ SetMaxParallelism(int) }); ok {
+				pool.SetMaxParallelism(-1)
+				return b, nil
+			}
+		}
+	}
+	b.Finalize()
+	return compute.NewWithConfig(gobackend.BackendName + ":parallelism=-1")
+}
 
 // An engine holds the model's values and runs its compiled graphs, one for each kind of step.
 type engine struct {
@@ -35,9 +53,9 @@ type engine struct {
 
 // newEngine makes a model with its first weights, drawn from the seed of the recipe.
 func newEngine(m configs.Model, t configs.Train) (*engine, error) {
-	backend, err := compute.NewWithConfig(goBackend)
+	backend, err := newBackend()
 	if err != nil {
-		return nil, fmt.Errorf("backend %s: %w", goBackend, err)
+		return nil, fmt.Errorf("compute backend: %w", err)
 	}
 	e := &engine{train: t, model: m, backend: backend, store: model.NewStore(), weights: StateDict(&m),
 		steps: map[string]*model.Exec{}, encoders: map[string]*model.Exec{}}
@@ -326,4 +344,21 @@ func (e *engine) masks(t *towerSpec, epoch int, keys []string) (dropPath, head *
 		head = tensors.FromFlatDataAndDimensions(v, len(keys), c.Width)
 	}
 	return dropPath, head
+}
+
+// parameters counts the values that the run's pairs train.
+func (e *engine) parameters(p *pairing) int {
+	n := 0
+	for _, t := range towers {
+		used := t.name == "vision"
+		for _, pr := range p.pairs {
+			used = used || towerOf(pr.other) == t
+		}
+		if used {
+			for _, w := range e.trained(t) {
+				n += w.Elements()
+			}
+		}
+	}
+	return n
 }
