@@ -7,11 +7,14 @@ import (
 )
 
 // The kinds of character by which words are cut: letters (category L) stay together, numbers (N) come
-// one by one, and so does everything else in runs; white space is dropped. This is the regular expression
+// one by one, and everything else stays together, too; white space is dropped. This is the regular
+// expression
 //
 //	's|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+
 //
-// read with Python's regex module, ignoring case.
+// read with Python's regex module, ignoring case. One character matches none of it and vanishes as if it
+// were white space: U+0345, a combining mark (so no letter) whose capital is the letter iota (so not "no
+// letter" when case is ignored).
 type kind uint8
 
 const (
@@ -46,7 +49,7 @@ func kindAt(s string) (kind, int) {
 		return letter, n
 	case unicode.IsNumber(r) || unicode.Is(newerNumbers, r):
 		return number, n
-	case unicode.IsSpace(r):
+	case unicode.IsSpace(r), r == 0x0345:
 		return space, n
 	}
 	return other, n

@@ -35,8 +35,13 @@ var legacyNames = func() map[string]string {
 // Entity returns what the reference "&name;" stands for: one or two characters. The name is given
 // without ampersand and semicolon and is case-sensitive.
 func Entity(name string) (string, bool) {
-	if name == "semi" {
+	switch name {
+	case "semi":
 		return ";", true
+	case "nLt": // Go's table leaves these two out, as longer than their names
+		return "\u226A\u20D2", true
+	case "nGt":
+		return "\u226B\u20D2", true
 	}
 	for i := 0; i < len(name); i++ {
 		if c := name[i]; c < '0' || c > '9' && c < 'A' || c > 'Z' && c < 'a' || c > 'z' {

@@ -4,13 +4,17 @@
 // It reads one text a line from standard input, in hexadecimal, and writes one line for each: the
 // repaired text and the cleaned text in hexadecimal, then the ids and the full count with inert and with
 // ImageBind's special tokens, all separated by tabs.
+//
+// With -assigned it prints the ranges of code points that Go's version of Unicode has, and reads nothing.
 package main
 
 import (
 	"bufio"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"os"
+	"unicode"
 
 	"prep/bpe"
 	"prep/bpe/internal/ftfy"
@@ -25,6 +29,10 @@ func main() {
 
 func run() error {
 	out := bufio.NewWriter(os.Stdout)
+	if len(os.Args) == 2 && os.Args[1] == "-assigned" {
+		printAssigned(out)
+		return out.Flush()
+	}
 	in := bufio.NewScanner(os.Stdin)
 	in.Buffer(nil, 64<<20)
 	for in.Scan() {
@@ -44,4 +52,21 @@ func run() error {
 		return err
 	}
 	return out.Flush()
+}
+
+func printAssigned(w io.Writer) {
+	assigned := func(r rune) bool {
+		return unicode.In(r, unicode.C, unicode.L, unicode.M, unicode.N, unicode.P, unicode.S, unicode.Z)
+	}
+	for lo := rune(0); lo <= unicode.MaxRune; lo++ {
+		if !assigned(lo) {
+			continue
+		}
+		hi := lo
+		for assigned(hi + 1) {
+			hi++
+		}
+		fmt.Fprintf(w, "%x-%x\n", lo, hi)
+		lo = hi
+	}
 }

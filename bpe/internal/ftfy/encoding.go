@@ -68,10 +68,19 @@ func latin1As1252(t []rune) (fixed []rune, ok bool) {
 			return nil, false
 		}
 		if r >= 0x80 && r <= 0x9F {
-			fixed[i] = charmap.Windows1252.DecodeByte(byte(r))
+			fixed[i] = c1As1252(r)
 		}
 	}
 	return fixed, true
+}
+
+// c1As1252 returns what Windows-1252 has in the place of a C1 control, or the control itself where it
+// has nothing.
+func c1As1252(r rune) rune {
+	if s := charmap.Windows1252.DecodeByte(byte(r)); s != utf8.RuneError {
+		return s
+	}
+	return r
 }
 
 // fixC1 replaces C1 controls by what Windows-1252 has in their places, as browsers do.
@@ -82,7 +91,7 @@ func fixC1(t []rune) []rune {
 	fixed := slices.Clone(t)
 	for i, r := range fixed {
 		if r >= 0x80 && r <= 0x9F {
-			fixed[i] = charmap.Windows1252.DecodeByte(byte(r))
+			fixed[i] = c1As1252(r)
 		}
 	}
 	return fixed

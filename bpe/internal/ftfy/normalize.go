@@ -2,13 +2,15 @@ package ftfy
 
 import (
 	"slices"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 )
 
 // nfc composes t canonically (Unicode normalization form C). Package norm alone would not do: it keeps
-// to the stream-safe format and cuts a sequence of more than 30 combining marks with U+034F, which
-// changes the text. So order and composition are done here, over norm's data. t holds no surrogates.
+// to the stream-safe format and cuts a sequence of more than 30 combining marks with U+034F, and it
+// composes by the low 16 bits of characters (U+20064 and a cedilla become ḑ). So order and composition
+// are done here, over norm's data. t holds no surrogates.
 func nfc(t []rune) []rune {
 	if !slices.ContainsFunc(t, func(r rune) bool { return r >= 0x300 }) {
 		return t // nothing below U+0300 composes or decomposes under NFC
@@ -73,6 +75,11 @@ func composePair(a, b rune) (rune, bool) {
 	if b < 0x300 {
 		return 0, false
 	}
-	r := []rune(norm.NFC.String(string([]rune{a, b})))
-	return r[0], len(r) == 1
+	pair := string([]rune{a, b})
+	composed := norm.NFC.String(pair)
+	r, n := utf8.DecodeRuneInString(composed)
+	if n < len(composed) || norm.NFD.String(composed) != norm.NFD.String(pair) {
+		return 0, false
+	}
+	return r, true
 }
