@@ -1,168 +1,232 @@
 package vision
 
-import "math"
+import (
+	"fmt"
+	"math"
+)
 
-// ResizeCrop is ImageBind's torchvision transform on a PIL picture: Resize(size, bicubic) and
-// CenterCrop(size). The shorter side becomes size, the longer int(size*long/short); Pillow's bicubic filter
-// (a = -0.5) with its support scaled when shrinking, horizontal pass first, rounded to 8 bits between the
-// passes; the crop's offset rounds half to even. The result is channel-major, [Channels][size][size].
-// Only rows and columns that survive the crop are computed.
+// ResizeCrop is torchvision's Resize(size, BICUBIC) followed by CenterCrop(size) on a Pillow image, the
+// image transform of ImageBind and CLIP: the shorter side becomes size, the longer int(size*long/short),
+// by Pillow's bicubic filter with antialias, and a square of size is cut from the middle. The result is
+// [p.Channels][size][size], equal to Pillow's to the last bit.
+//
+// As Pillow does it (src/libImaging/Resample.c): the horizontal pass comes first, its result is rounded to
+// 8 bits, then the vertical pass; weights are fixed-point with 22 bits. Only the rows and columns that
+// survive the crop are computed, which changes no value.
+//
+// It fails on a picture whose fields do not fit each other and on a size outside 1 to 4096.
 func ResizeCrop(p *Picture, size int) ([]uint8, error) {
 	if err := p.check(); err != nil {
 		return nil, err
 	}
-	w, h := ShortSide(p.Width, p.Height, size)
-	left, top := cropOffset(w-size), cropOffset(h-size)
-	cols := newWeights(p.Width, w, left, size)
-	rows := newWeights(p.Height, h, top, size)
-	c := p.Channels
-
-	// Horizontal pass over the input rows that the vertical pass reads, to planes [c][n][size].
-	first, last := rows.span()
-	n := last - first
-	mid := make([]uint8, c*n*size)
-	for y := range n {
-		cols.horizontal(p.Pix[(first+y)*p.Width*c:][:p.Width*c], c, mid[y*size:], n*size)
+	if err := checkSize(size); err != nil {
+		return nil, err
 	}
-	out := make([]uint8, c*size*size)
-	acc := make([]int32, size)
-	for ch := range c {
-		plane := mid[ch*n*size:][:n*size]
-		for y := range size {
-			rows.vertical(y, first, plane, size, acc, out[(ch*size+y)*size:][:size])
-		}
-	}
+	width, height := ShortSide(p.Width, p.Height, size)
+	across := bicubic(p.Width, width, cropOffset(width, size), size)
+	down := bicubic(p.Height, height, cropOffset(height, size), size)
+	out := make([]uint8, p.Channels*size*size)
+	resample(out, p, across, down)
 	return out, nil
 }
 
-// ShortSide scales w and h so that the shorter becomes size, truncating the other as torchvision does.
-func ShortSide(w, h, size int) (int, int) {
-	if w <= h {
-		return size, int(int64(size) * int64(h) / int64(w))
+func checkSize(size int) error {
+	if size < 1 || size > 4096 {
+		return fmt.Errorf("resize to %d, want 1 to 4096", size)
 	}
-	return int(int64(size) * int64(w) / int64(h)), size
+	return nil
 }
 
-// cropOffset is Python's int(round(extra/2)).
-func cropOffset(extra int) int { return int(math.RoundToEven(float64(extra) / 2)) }
+// ShortSide returns the size of a picture after its shorter side is resized to size: the longer one is
+// truncated, not rounded.
+func ShortSide(width, height, size int) (w, h int) {
+	if width <= height {
+		return size, int(int64(size) * int64(height) / int64(width))
+	}
+	return int(int64(size) * int64(width) / int64(height)), size
+}
 
-// precisionBits is the fixed point of Pillow's 8-bit resampling: 32 bits less 8 of the sample and 2 of
-// headroom for the filter's overshoot.
+// cropOffset is where a centre crop begins: int(round((n-size)/2)) of Python, whose round goes from a half
+// to the even neighbour (torchvision's center_crop).
+func cropOffset(n, size int) int {
+	return int(math.RoundToEven(float64(n-size) / 2))
+}
+
+// precisionBits is Pillow's PRECISION_BITS, 32 - 8 - 2: eight bits for the result, one for the sign, one
+// because the positive weights of one output sample can add up to more than 1.
 const precisionBits = 32 - 8 - 2
 
-// weights holds, for each output place kept, the first input place and the fixed-point filter over it.
+// weights is one pass of a separable resize: output sample i is the sum of weight(i)[k] times input
+// sample first[i]+k.
 type weights struct {
-	identity bool // no resampling along this axis: Pillow leaves such a pass out
-	first    []int
-	taps     [][]int32
+	first  []int32 // first input sample; never decreases
+	count  []int32 // how many
+	fixed  []int32 // fixed-point weights, stride apart
+	stride int     // the space of one output sample in fixed
 }
 
-func newWeights(in, out, skip, keep int) *weights {
-	w := &weights{first: make([]int, keep), taps: make([][]int32, keep), identity: in == out}
-	if w.identity {
-		for i := range keep {
-			w.first[i], w.taps[i] = skip+i, []int32{1 << precisionBits}
-		}
-		return w
+// of returns the weights of output sample i.
+func (w *weights) of(i int) []int32 { return w.fixed[i*w.stride : i*w.stride+int(w.count[i])] }
+
+// bicubic computes the weights of Pillow's BICUBIC for output samples [from, from+n) of a resize of in
+// samples to out. Keys' cubic convolution with a = -0.5 (Keys 1981), its support stretched by the ratio
+// when shrinking (that is the antialias), cut at the edges and normalised to 1, then rounded to 22 bits.
+func bicubic(in, out, from, n int) *weights {
+	if in == out {
+		return identity(from, n)
 	}
 	scale := float64(in) / float64(out)
-	stretch := max(scale, 1)
+	stretch := math.Max(scale, 1)
 	support := 2 * stretch
-	for i := range keep {
-		centre := (float64(skip+i) + 0.5) * scale
+	stride := int(math.Ceil(support))*2 + 1
+	w := &weights{
+		first: make([]int32, n), count: make([]int32, n), fixed: make([]int32, n*stride), stride: stride,
+	}
+	inverse := 1 / stretch
+	real := make([]float64, stride)
+	for i := range n {
+		centre := float64((float64(i+from) + 0.5) * scale)
 		lo := max(int(centre-support+0.5), 0)
 		hi := min(int(centre+support+0.5), in)
-		k := make([]float64, hi-lo)
-		var sum float64
-		for x := range k {
-			k[x] = bicubic((float64(x+lo) - centre + 0.5) / stretch)
-			sum += k[x]
+		sum := 0.0
+		taps := real[:hi-lo]
+		for k := range taps {
+			v := cubic(float64((float64(k+lo) - centre + 0.5) * inverse))
+			taps[k] = v
+			sum += v
 		}
-		taps := make([]int32, len(k))
-		for x := range k {
+		w.first[i], w.count[i] = int32(lo), int32(hi-lo)
+		fixed := w.of(i)
+		for k, v := range taps {
 			if sum != 0 {
-				k[x] /= sum
+				v /= sum
 			}
-			taps[x] = int32(math.Round(k[x] * (1 << precisionBits))) // half away from zero, as Pillow
+			// Rounded away from zero at the half, as C's (int)(±0.5 + x) does.
+			fixed[k] = int32(float64(v*(1<<precisionBits)) + math.Copysign(0.5, v))
 		}
-		w.first[i], w.taps[i] = lo, taps
 	}
 	return w
 }
 
-// bicubic is Keys' kernel with a = -0.5.
-func bicubic(x float64) float64 {
+// identity is the pass that changes nothing. Keys' kernel is 1 at 0 and 0 at every other whole number, so
+// this is what bicubic would compute too, in more taps.
+func identity(from, n int) *weights {
+	w := &weights{first: make([]int32, n), count: make([]int32, n), fixed: make([]int32, n), stride: 1}
+	for i := range n {
+		w.first[i], w.count[i], w.fixed[i] = int32(from+i), 1, 1<<precisionBits
+	}
+	return w
+}
+
+// cubic is Keys' kernel with a = -0.5.
+func cubic(x float64) float64 {
 	const a = -0.5
-	x = math.Abs(x)
-	switch {
+	switch x = math.Abs(x); {
 	case x < 1:
-		return ((a+2)*x-(a+3))*x*x + 1
+		v := float64((a+2)*x) - (a + 3)
+		return float64(float64(v*x)*x) + 1
 	case x < 2:
-		return (((x-5)*x+8)*x - 4) * a
+		v := float64((x-5)*x) + 8
+		return (float64(v*x) - 4) * a
 	}
 	return 0
 }
 
-// span is the range of input places that any output place reads.
-func (w *weights) span() (first, last int) {
-	first = w.first[0]
-	for i, f := range w.first {
-		first = min(first, f)
-		last = max(last, f+len(w.taps[i]))
+// resample runs both passes and writes planes to out, [p.Channels][rows][columns].
+//
+// Input rows go through the horizontal pass in order, each once, into a ring that holds as many as the
+// vertical filter is long: a few dozen kilobytes that stay in the first-level cache, whatever the size of
+// the picture.
+func resample(out []uint8, p *Picture, across, down *weights) {
+	c := p.Channels
+	columns, rows := len(across.first), len(down.first)
+	line := columns * c // bytes of a row after the horizontal pass
+	ring := make([]uint8, down.stride*line)
+	window := make([][]uint8, down.stride)
+	acc := make([]int32, line)
+	plane := rows * columns
+
+	next := int(down.first[0]) // the first input row not yet in the ring
+	for y := range rows {
+		lo, n := int(down.first[y]), int(down.count[y])
+		for next = max(next, lo); next < lo+n; next++ {
+			horizontal(ring[next%down.stride*line:][:line], p.Pix[next*p.Width*c:][:p.Width*c], c, across)
+		}
+		for k := range n {
+			window[k] = ring[(lo+k)%down.stride*line:][:line]
+		}
+		vertical(acc, window[:n], down.of(y))
+		for ch := range c {
+			dst := out[ch*plane+y*columns:][:columns]
+			for x := range dst {
+				dst[x] = clip8(acc[x*c+ch])
+			}
+		}
 	}
-	return first, last
 }
 
-// horizontal resamples one row of interleaved channels; channel k of output place i goes to dst[k*stride+i].
-func (w *weights) horizontal(row []uint8, channels int, dst []uint8, stride int) {
-	const half = 1 << (precisionBits - 1)
-	if channels == 3 {
-		for i, taps := range w.taps {
-			r, g, b := int32(half), int32(half), int32(half)
-			px := row[3*w.first[i]:][:3*len(taps)]
-			for _, k := range taps {
-				r += int32(px[0]) * k
-				g += int32(px[1]) * k
-				b += int32(px[2]) * k
-				px = px[3:]
+// half makes the shift by precisionBits round to the nearest.
+const half = 1 << (precisionBits - 1)
+
+// clip8 drops the fixed-point bits and cuts to 0..255.
+func clip8(v int32) uint8 {
+	v >>= precisionBits
+	if uint32(v) > 255 {
+		return uint8(^(v >> 31)) // 0 when negative, else 255
+	}
+	return uint8(v)
+}
+
+// horizontal filters one row of interleaved samples, [in][channels] to [len(w.first)][channels].
+func horizontal(dst, src []uint8, channels int, w *weights) {
+	if channels == 1 {
+		for i, first := range w.first {
+			taps := w.of(i)
+			s := int32(half)
+			for k, v := range src[first:][:len(taps)] {
+				s += taps[k] * int32(v)
 			}
-			dst[i], dst[stride+i], dst[2*stride+i] = clip8(r), clip8(g), clip8(b)
+			dst[i] = clip8(s)
 		}
 		return
 	}
-	for i, taps := range w.taps {
-		v := int32(half)
-		px := row[w.first[i]:][:len(taps)]
-		for j, k := range taps {
-			v += int32(px[j]) * k
+	for i, first := range w.first {
+		taps := w.of(i)
+		px := src[3*first:][:3*len(taps)]
+		r, g, b := int32(half), int32(half), int32(half)
+		for _, t := range taps {
+			if len(px) < 3 { // never; it spares the bounds checks below
+				break
+			}
+			r += t * int32(px[0])
+			g += t * int32(px[1])
+			b += t * int32(px[2])
+			px = px[3:]
 		}
-		dst[i] = clip8(v)
+		d := dst[3*i : 3*i+3 : 3*i+3]
+		d[0], d[1], d[2] = clip8(r), clip8(g), clip8(b)
 	}
 }
 
-// vertical resamples output row y from a plane whose row 0 is input row base.
-func (w *weights) vertical(y, base int, plane []uint8, width int, acc []int32, dst []uint8) {
+// vertical adds up rows times taps into acc, four rows at a time so that acc is loaded and stored a
+// quarter as often. All rows are as long as acc; overflow cannot happen, as in Pillow.
+func vertical(acc []int32, rows [][]uint8, taps []int32) {
 	for i := range acc {
-		acc[i] = 1 << (precisionBits - 1)
+		acc[i] = half
 	}
-	for j, k := range w.taps[y] {
-		row := plane[(w.first[y]-base+j)*width:][:len(acc)]
-		for i, v := range row {
-			acc[i] += int32(v) * k
+	n := len(acc)
+	for len(taps) >= 4 && len(rows) >= 4 {
+		t0, t1, t2, t3 := taps[0], taps[1], taps[2], taps[3]
+		r0, r1, r2, r3 := rows[0][:n], rows[1][:n], rows[2][:n], rows[3][:n]
+		for i := range acc {
+			acc[i] += t0*int32(r0[i]) + t1*int32(r1[i]) + t2*int32(r2[i]) + t3*int32(r3[i])
+		}
+		taps, rows = taps[4:], rows[4:]
+	}
+	for k, t := range taps {
+		r := rows[k][:n]
+		for i := range acc {
+			acc[i] += t * int32(r[i])
 		}
 	}
-	for i, v := range acc {
-		dst[i] = clip8(v)
-	}
-}
-
-func clip8(v int32) uint8 {
-	v >>= precisionBits
-	if v < 0 {
-		return 0
-	}
-	if v > 255 {
-		return 255
-	}
-	return uint8(v)
 }
