@@ -100,7 +100,7 @@ func (s *session) doctor(c *cli.Context) error {
 		{"SIMD", mel.Variant() != "scalar", "kernels run as " + mel.Variant() + simdHint(), "several times faster sound and matrix kernels, with the same results to the bit"},
 		{"ffmpeg", tools.FFmpeg != "", orMissing(tools.FFmpeg, tools.FFmpegVersion, "install ffmpeg, or name one in PREP_FFMPEG"), "video, AAC, Opus, WebM, AMR and whatever else it reads"},
 		{"ffprobe", tools.FFprobe != "", orMissing(tools.FFprobe, "", "comes with ffmpeg"), "start times of any container; MP4 is read without it"},
-		{"libjpeg-turbo", tools.Turbo != nil, orMissing(turboName(tools), "", "Debian: libturbojpeg0"), "JPEG pixels equal to Pillow's, and faster; without it Go decodes, half a level off on average"},
+		{"libjpeg-turbo", tools.Turbo != nil, foundOr(tools.Turbo != nil, "libturbojpeg, opened at run time", "Debian: libturbojpeg0"), "JPEG pixels equal to Pillow's, and faster; without it Go decodes, half a level off on average"},
 		{"libsndfile", false, soundFile(), "nothing yet: WAV, FLAC, MP3 and Ogg Vorbis are read in Go"},
 		{"PJRT plugin", false, pjrtPlugins(), "training on GPUs through XLA; this version trains on the CPU"},
 		{"free disk", true, freeDisk("."), "a sample with picture and sound takes about 0.3 MB of shard"},
@@ -122,6 +122,13 @@ func orMissing(found, version, hint string) string {
 		return "not found: " + hint
 	}
 	return strings.TrimSpace(found + " " + version)
+}
+
+func foundOr(found bool, what, hint string) string {
+	if found {
+		return what
+	}
+	return "not found: " + hint
 }
 
 // simdHint says why the kernels are scalar where they need not be.

@@ -15,7 +15,6 @@ import (
 
 	"prep/configs"
 	"prep/internal/fault"
-	"prep/shards"
 	"prep/stages"
 )
 
