@@ -16,6 +16,11 @@ func Clean(text string) string {
 	if ascii, done := cleanASCII(text); done {
 		return ascii
 	}
+	return cleanAny(text)
+}
+
+// cleanAny is Clean without the short way for ASCII.
+func cleanAny(text string) string {
 	text = ftfy.FixText(text)
 	text = charref.Unescape(charref.Unescape(text))
 	// ftfy has removed U+001C to U+001F, which strip and \s of Python do not agree about, and no
@@ -45,7 +50,8 @@ func cleanASCII(text string) (s string, done bool) {
 	if same && (text == "" || text[len(text)-1] != ' ') {
 		return text, true
 	}
-	b := make([]byte, 0, len(text))
+	var buf [256]byte // most captions, without an allocation
+	b := buf[:0]
 	gap := false // white space since the last word
 	for i := 0; i < len(text); i++ {
 		c := text[i]
