@@ -50,17 +50,32 @@ func inputArgs(path string) ([]string, error) {
 // seconds prints a time for ffmpeg with microseconds, its resolution.
 func seconds(s float64) string { return strconv.FormatFloat(s, 'f', 6, 64) }
 
-// segmentArgs are input options that cut before decoding. Both count from the start of the container's
-// timeline and ffmpeg cuts to the sample (or frame), not to the packet.
-func segmentArgs(seg Segment) []string {
-	var args []string
-	if seg.Start > 0 {
-		args = append(args, "-ss", seconds(seg.Start))
+// cut says how a stretch is taken out: ffmpeg seeks to some time before it, so that decoders with memory
+// (Vorbis and AAC overlap, Opus predicts) have run in, and a filter cuts by time stamps, to the sample. The
+// option -t alone would count its length from the first frame that is kept, which may come late.
+type cut struct {
+	input  []string // options before -i
+	filter string   // arguments of trim or atrim, "" to keep all
+}
+
+// runIn is how much is decoded and dropped before a stretch, in seconds.
+const runIn = 1.0
+
+func cutFor(seg Segment) (c cut) {
+	from := math.Max(0, seg.Start-runIn)
+	if from > 0 {
+		c.input = append(c.input, "-ss", seconds(from))
+	}
+	var filter []string
+	if seg.Start > from {
+		filter = append(filter, "start="+seconds(seg.Start-from))
 	}
 	if seg.End > 0 && !math.IsInf(seg.End, 1) {
-		args = append(args, "-t", seconds(seg.End-seg.Start))
+		c.input = append(c.input, "-t", seconds(seg.End-from+runIn))
+		filter = append(filter, "end="+seconds(seg.End-from))
 	}
-	return args
+	c.filter = strings.Join(filter, ":")
+	return c
 }
 
 func needsFFmpeg(path, program, what string) error {
@@ -266,9 +281,13 @@ func (t *Tools) decodeSoundFFmpeg(ctx context.Context, path, name string, seg Se
 		return nil, err
 	}
 	args := []string{"-nostdin", "-hide_banner", "-nostats", "-v", "level+info", "-threads", "1", "-flags:a", "+bitexact"}
-	args = append(args, segmentArgs(seg)...)
+	c := cutFor(seg)
+	args = append(args, c.input...)
 	args = append(args, "-vn", "-sn", "-dn")
 	args = append(args, input...)
+	if c.filter != "" {
+		args = append(args, "-af", "atrim="+c.filter)
+	}
 	args = append(args, "-map", "0:a:0", "-c:a", "pcm_f32le", "-fflags", "+bitexact", "-map_metadata", "-1",
 		"-threads", "1", "-f", "wav", "pipe:1")
 

@@ -55,15 +55,15 @@ var formats = []Format{
 
 	{".wav", sample.Audio, "WAV", false},
 	{".wave", sample.Audio, "WAV", false},
-	{".bwf", sample.Audio, "Broadcast WAV", false},
-	{".rf64", sample.Audio, "RF64", false},
+	{".bwf", sample.Audio, "WAV", false},
+	{".rf64", sample.Audio, "WAV", false},
 	{".flac", sample.Audio, "FLAC", false},
 	{".mp3", sample.Audio, "MP3", false},
 	{".ogg", sample.Audio, "Ogg", false}, // Vorbis; Opus inside is found by content and needs ffmpeg
 	{".oga", sample.Audio, "Ogg", false},
 	{".aif", sample.Audio, "AIFF", false},
 	{".aiff", sample.Audio, "AIFF", false},
-	{".aifc", sample.Audio, "AIFF-C", false},
+	{".aifc", sample.Audio, "AIFF", false},
 	{".opus", sample.Audio, "Opus", true},
 	{".m4a", sample.Audio, "MPEG-4 audio", true},
 	{".m4b", sample.Audio, "MPEG-4 audio", true},

@@ -146,13 +146,15 @@ func (t *Tools) decodeFrames(ctx context.Context, in *soundFile, seg Segment, cl
 // of each: evenly spread, or only the last one. The pictures come as PPM, which says the size of each.
 func (t *Tools) clipFrames(ctx context.Context, path string, segs []Segment, n int, last bool) ([][]*vision.Picture, error) {
 	args := []string{"-nostdin", "-hide_banner", "-nostats", "-v", "level+error"}
-	for _, seg := range segs {
+	cuts := make([]cut, len(segs))
+	for i, seg := range segs {
 		input, err := inputArgs(path)
 		if err != nil {
 			return nil, err
 		}
 		args = append(args, "-threads", "1", "-flags:v", "+bitexact")
-		args = append(args, segmentArgs(seg)...)
+		cuts[i] = cutFor(seg)
+		args = append(args, cuts[i].input...)
 		args = append(args, "-an", "-sn", "-dn")
 		args = append(args, input...)
 	}
@@ -163,8 +165,12 @@ func (t *Tools) clipFrames(ctx context.Context, path string, segs []Segment, n i
 		}
 		// Scaled to the same size: the conversion to RGB alone, with arithmetic that is the same on every
 		// processor and chroma interpolated.
+		filter := ""
+		if cuts[i].filter != "" {
+			filter = "trim=" + cuts[i].filter + ","
+		}
 		args = append(args, "-map", fmt.Sprintf("%d:v:0", i), "-vsync", "passthrough",
-			"-vf", "scale=iw:ih:flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp+bitexact,format=rgb24",
+			"-vf", filter+"scale=iw:ih:flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp+bitexact,format=rgb24",
 			"-threads", "1", "-c:v", "ppm", "-f", "image2pipe", pipe)
 	}
 	chosen := make([][]*vision.Picture, len(segs))

@@ -245,49 +245,95 @@ func scanMP3(in *soundFile, info mp3Info, mark int64) (frames, offset int64, err
 // data stay, so that the reservoir fills up.
 type mp3Reader struct {
 	frames    mp3Frames
-	reservoir int // bytes of main data that the decoder has kept
+	reservoir int    // MPEG-1: bytes of main data that the decoder has kept
+	kept      []byte // MPEG-2: the last main data
+	frame     []byte // MPEG-2: scratch
 	rest      []byte
 	err       error
 }
 
 func (r *mp3Reader) Read(p []byte) (int, error) {
-	if len(r.rest) == 0 {
-		if r.err != nil {
-			return 0, r.err
+	if len(r.rest) == 0 && r.err == nil {
+		var frame []byte
+		if frame, _, r.err = r.frames.next(); frame == nil && r.err == nil {
+			r.err = io.EOF
 		}
-		frame, _, err := r.frames.next()
-		if err != nil || frame == nil {
-			if r.err = err; err == nil {
-				r.err = io.EOF
+		if r.err == nil {
+			h, _ := parseMPEGHeader(frame)
+			side := frame[4:]
+			if frame[1]&1 == 0 { // a 16-bit CRC stands between
+				side = frame[6:]
 			}
-			return 0, r.err
-		}
-		h, _ := parseMPEGHeader(frame)
-		side := frame[4:]
-		if frame[1]&1 == 0 { // a 16-bit CRC stands between
-			side = frame[6:]
-		}
-		main := len(side) - h.side
-		side = side[:h.side]
-		begin, most := int(side[0])<<1|int(side[1])>>7, 511 // main_data_begin: 9 bits
-		if h.version != 1 {
-			begin, most = int(side[0]), 255 // 8 bits
-		}
-		if begin > r.reservoir {
-			begin = min(r.reservoir, most)
-			clear(side)
+			side, main := side[:h.side], side[h.side:]
 			if h.version == 1 {
-				side[0], side[1] = byte(begin>>1), byte(begin<<7)
+				r.rest = r.complete(frame, side, main)
 			} else {
-				side[0] = byte(begin)
+				r.rest, r.err = r.selfContained(h, frame[:4], side, main)
 			}
 		}
-		r.reservoir = begin + main
-		r.rest = frame
+	}
+	if r.err != nil {
+		return 0, r.err
 	}
 	n := copy(p, r.rest)
 	r.rest = r.rest[n:]
 	return n, nil
+}
+
+// complete passes an MPEG-1 frame on, silent if its reservoir is missing.
+func (r *mp3Reader) complete(frame, side, main []byte) []byte {
+	begin := int(side[0])<<1 | int(side[1])>>7 // main_data_begin: 9 bits
+	if begin > r.reservoir {
+		begin = min(r.reservoir, 511)
+		clear(side)
+		side[0], side[1] = byte(begin>>1), byte(begin<<7)
+	}
+	r.reservoir = begin + len(main)
+	return frame
+}
+
+// selfContained rewrites an MPEG-2 frame so that it needs no reservoir, no padding and no CRC. go-mp3 halves
+// an MPEG-2 frame's size after adding the padding byte instead of before: it loses that byte in half of the
+// bit rates, and with it the place of the main data. A frame that does not fit the largest bit rate is left
+// to ffmpeg.
+func (r *mp3Reader) selfContained(h mpegHeader, header, side, main []byte) ([]byte, error) {
+	begin := int(side[0])
+	data := append(r.kept, main...)
+	// part2_3_length, 12 bits: after main_data_begin and a private bit for each channel, and 63 bits on.
+	need := 0
+	for c := range h.channels {
+		at := 8 + h.channels + 63*c
+		for i := at; i < at+12; i++ {
+			if side[i/8]>>(7-i%8)&1 == 1 {
+				need += 1 << (at + 11 - i)
+			}
+		}
+	}
+	need = (need + 7) / 8
+	from := len(r.kept) - begin
+	if from < 0 || from+need > len(data) {
+		clear(side)
+		from, need = 0, 0
+	}
+	f := append(append(r.frame[:0], header...), side...)
+	f = append(f, data[from:from+need]...)
+	f[1] |= 1
+	f[2] &^= 2
+	f[4] = 0
+	index := 0
+	for i := 14; i > 0; i-- {
+		if size := 144 * 1000 * mpegBitrates[1][2][i] / h.rate / 2; size >= len(f) {
+			index = i
+		}
+	}
+	if index == 0 {
+		return nil, errNeedsFFmpeg
+	}
+	f[2] = f[2]&0x0f | byte(index)<<4
+	f = append(f, make([]byte, 144*1000*mpegBitrates[1][2][index]/h.rate/2-len(f))...)
+	r.frame = f
+	r.kept = append(r.kept[:0], data[max(0, len(data)-255):]...)
+	return f, nil
 }
 
 // length is how many samples the stream has for one channel after cutting delay and padding.
@@ -394,7 +440,7 @@ func (in *soundFile) decodeError(err error) error {
 	if ctxErr := in.ctx.Err(); ctxErr != nil {
 		return ctxErr
 	}
-	if errors.As(err, &known) {
+	if errors.As(err, &known) || errors.Is(err, errNeedsFFmpeg) {
 		return err
 	}
 	return fault.Corruptf("corrupt_audio", "%s: %w", in.path, err)

@@ -1,0 +1,563 @@
+package media
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"prep/internal/fault"
+)
+
+// needFFmpeg finds ffmpeg and ffprobe or skips.
+func needFFmpeg(t testing.TB) *Tools {
+	t.Helper()
+	tools := FindTools(context.Background())
+	if tools.FFmpeg == "" || tools.FFprobe == "" {
+		t.Skip("needs ffmpeg and ffprobe in PATH (Debian: apt-get install ffmpeg)")
+	}
+	return tools
+}
+
+// make runs ffmpeg to make a file in the test's folder and returns its path.
+func (t *Tools) make(tb testing.TB, name string, args ...string) string {
+	tb.Helper()
+	path := filepath.Join(tb.TempDir(), name)
+	args = append(append([]string{"-v", "error", "-nostdin", "-y"}, args...), "-bitexact", "file:"+path)
+	if out, err := exec.Command(t.FFmpeg, args...).CombinedOutput(); err != nil {
+		tb.Fatalf("ffmpeg %q: %v\n%s", args, err, out)
+	}
+	return path
+}
+
+const tone = "aevalsrc='0.4*sin(2*PI*440*t)+0.2*sin(2*PI*(300+90*t)*t)|0.3*sin(2*PI*660*t)':s=44100:d=3"
+
+// TestAgainstFFmpeg: what Go decodes starts at the same sample and has the same length and values as
+// ffmpeg's decoding, and ffmpeg's own path gives the rest of the formats.
+func TestAgainstFFmpeg(t *testing.T) {
+	tools := needFFmpeg(t)
+	ctx := context.Background()
+	for _, c := range []struct {
+		name, codec, decoder string
+		tolerance            float64
+		args                 []string
+	}{
+		{"x.wav", "pcm_s16le", "go", 0, nil},
+		{"x24.wav", "pcm_s24le", "go", 0, []string{"-c:a", "pcm_s24le"}},
+		{"a.wav", "pcm_alaw", "go", 0, []string{"-c:a", "pcm_alaw"}},
+		{"x.rf64", "pcm_s16le", "go", 0, []string{"-f", "wav", "-rf64", "always"}},
+		{"x.aiff", "pcm_s16be", "go", 0, nil},
+		{"x.flac", "flac", "go", 0, nil},
+		{"x12.flac", "flac", "go", 0, []string{"-compression_level", "12", "-sample_fmt", "s32"}},
+		{"x5.1.flac", "flac", "go", 0, []string{"-ac", "6"}},
+		{"x.mp3", "mp3", "go", 1e-3, []string{"-b:a", "128k"}},
+		{"low.mp3", "mp3", "go", 1e-3, []string{"-ac", "1", "-ar", "22050", "-b:a", "16k"}},
+		{"x.ogg", "vorbis", "go", 1e-5, []string{"-c:a", "libvorbis"}},
+		{"x.opus", "opus", "ffmpeg", 0, []string{"-c:a", "libopus"}},
+		{"x.m4a", "aac", "ffmpeg", 0, nil},
+		{"x.mkv", "vorbis", "ffmpeg", 0, []string{"-c:a", "libvorbis"}},
+		{"ms.wav", "adpcm_ms", "ffmpeg", 0, []string{"-c:a", "adpcm_ms"}},
+		{"x.mp2", "mp2", "ffmpeg", 0, []string{"-b:a", "192k"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := tools.make(t, c.name, append([]string{"-f", "lavfi", "-i", tone}, c.args...)...)
+			s, err := tools.DecodeSound(ctx, path, Segment{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.HasPrefix(s.Codec, c.codec) || !strings.HasPrefix(s.Decoder, c.decoder) || len(s.Notes) != 0 {
+				t.Errorf("codec %s, decoder %s, notes %q; want %s, %s", s.Codec, s.Decoder, s.Notes, c.codec, c.decoder)
+			}
+			want, err := tools.decodeSoundFFmpeg(ctx, path, "x", Segment{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.SourceRate != want.SourceRate || s.SourceChannels != want.SourceChannels || len(s.Data) != len(want.Data) {
+				t.Fatalf("%d Hz, %d channels, %d samples; ffmpeg %d, %d, %d", s.SourceRate, s.SourceChannels, len(s.Data),
+					want.SourceRate, want.SourceChannels, len(want.Data))
+			}
+			worst := 0.0
+			for i, v := range s.Data {
+				worst = math.Max(worst, math.Abs(float64(v-want.Data[i])))
+			}
+			if worst > c.tolerance {
+				t.Errorf("differs from ffmpeg by %g, more than %g", worst, c.tolerance)
+			}
+			if d, err := tools.SoundDuration(ctx, path); err != nil || math.Abs(d-s.Seconds()) > 0.06 {
+				t.Errorf("duration %v, %v; decoded %v", d, err, s.Seconds())
+			}
+			// A segment in the middle is that stretch of the whole; Opus only nearly forgets where it began.
+			seg := Segment{1, 2}
+			part, err := tools.DecodeSound(ctx, path, seg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.HasSuffix(c.name, ".mkv") {
+				// Matroska counts milliseconds: after seeking, the place of a sample is known to one.
+				if n := part.NumFrames(); math.Abs(float64(n-s.SourceRate)) > 0.001*float64(s.SourceRate) {
+					t.Errorf("a second has %d samples at %d Hz", n, s.SourceRate)
+				}
+				return
+			}
+			if n := part.NumFrames(); n != s.SourceRate {
+				t.Errorf("a second has %d samples at %d Hz", n, s.SourceRate)
+			}
+			worst = 0
+			for i, v := range part.Data {
+				worst = math.Max(worst, math.Abs(float64(v-s.Data[s.SourceRate*s.SourceChannels+i])))
+			}
+			if limit := map[bool]float64{true: 1e-3}[c.codec == "opus"]; worst > limit {
+				t.Errorf("the segment differs from that stretch of the whole by %g, more than %g", worst, limit)
+			}
+		})
+	}
+}
+
+// TestNamesAreNames: a file's name never becomes an option, a protocol or a pattern.
+func TestNamesAreNames(t *testing.T) {
+	tools := needFFmpeg(t)
+	b := read(t, "tone_mono.opus")
+	for _, name := range []string{"-i.opus", "-y", "a:b.opus", "http:x.opus", "concat:a|b.opus", "50%d.opus", "a b'\"$(id).opus", "öü.opus", "pipe:0"} {
+		dir := t.TempDir()
+		if runtime.GOOS == "windows" {
+			t.Skip("needs a file system that takes any name")
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		t.Chdir(dir)
+		s, err := tools.DecodeSound(context.Background(), name, Segment{})
+		if err != nil || s.Codec != "opus" || s.SourceRate != 48000 {
+			t.Errorf("%q: %v", name, err)
+		}
+		if left, _ := os.ReadDir(dir); len(left) != 1 {
+			t.Errorf("%q: files were left: %v", name, left)
+		}
+	}
+}
+
+// TestPlaylistsAreRefused: a text that would make ffmpeg open other files is no medium.
+func TestPlaylistsAreRefused(t *testing.T) {
+	tools := needFFmpeg(t)
+	target := write(t, "target.mkv", nil)
+	os.Remove(target)
+	target = tools.make(t, "target.mkv", "-f", "lavfi", "-i", tone)
+	for name, text := range map[string]string{
+		"concat": "ffconcat version 1.0\nfile '" + filepath.Base(target) + "'\n",
+		"hls":    "#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\n" + filepath.Base(target) + "\n#EXT-X-ENDLIST\n",
+	} {
+		path := filepath.Join(filepath.Dir(target), name+".mkv")
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tools.DecodeSound(context.Background(), path, Segment{}); fault.ReasonOf(err) != "corrupt_media" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestMalformedContainers(t *testing.T) {
+	tools := needFFmpeg(t)
+	both := []string{"-f", "lavfi", "-i", "testsrc=s=64x48:r=10:d=2", "-f", "lavfi", "-i", "sine=d=2", "-c:v", "mpeg4"}
+	mp4 := tools.make(t, "x.mp4", both...)
+	whole, err := os.ReadFile(mp4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mkv, err := os.ReadFile(tools.make(t, "x.mkv", both...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	audio, err := os.ReadFile(tools.make(t, "a.mp4", "-f", "lavfi", "-i", "sine=d=2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	video, err := os.ReadFile(tools.make(t, "v.mp4", "-f", "lavfi", "-i", "testsrc=s=64x48:r=10:d=2", "-c:v", "mpeg4"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	audioMKV, err := os.ReadFile(tools.make(t, "a.mkv", "-f", "lavfi", "-i", "sine=d=2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	videoMKV, err := os.ReadFile(tools.make(t, "v.mkv", "-f", "lavfi", "-i", "testsrc=s=64x48:r=10:d=2", "-c:v", "mpeg4"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	elst := bytes.Index(whole, []byte("elst"))
+	hugeCount := bytes.Clone(whole)
+	copy(hugeCount[elst+8:], "\xff\xff\xff\xff")
+	for _, c := range []struct {
+		name           string
+		file           string
+		data           []byte
+		sound, picture string // reasons; "" is fine
+	}{
+		{"whole", "x.mp4", whole, "", ""},
+		{"moov cut off", "x.mp4", whole[:len(whole)/2], "corrupt_media", "corrupt_media"},
+		{"ftyp only", "x.mp4", whole[:32], "corrupt_media", "corrupt_media"},
+		{"edit list of 4 billion entries", "x.mp4", hugeCount, "", "corrupt_media"},
+		{"audio only", "x.mp4", audio, "", "no_video"},
+		{"video only", "x.mp4", video, "no_audio", ""},
+		{"audio only", "x.mkv", audioMKV, "", "no_video"},
+		{"video only", "x.mkv", videoMKV, "no_audio", ""},
+		{"header only", "x.mkv", mkv[:40], "corrupt_media", "corrupt_media"},
+		{"text", "x.mkv", []byte("no video"), "corrupt_media", "corrupt_media"},
+		{"zeros", "x.avi", make([]byte, 5000), "corrupt_media", "corrupt_media"},
+		{"empty", "x.avi", nil, "empty_file", "empty_file"},
+	} {
+		t.Run(c.name+" "+c.file, func(t *testing.T) {
+			path := write(t, c.file, c.data)
+			_, err := tools.DecodeSound(context.Background(), path, Segment{})
+			checkReason(t, "sound", err, c.sound, path)
+			_, err = tools.DecodeFrames(context.Background(), path, Segment{}, 1, 2)
+			checkReason(t, "frames", err, c.picture, path)
+		})
+	}
+	if _, err := tools.DecodeSound(context.Background(), mp4, Segment{Start: 7}); fault.ReasonOf(err) != "segment_outside" {
+		t.Errorf("sound behind the end: %v", err)
+	}
+	if _, err := tools.DecodeFrames(context.Background(), mp4, Segment{Start: 7}, 1, 2); fault.ReasonOf(err) != "segment_outside" {
+		t.Errorf("frames behind the end: %v", err)
+	}
+	for name, f := range map[string]func(*Tools) error{
+		"sound": func(none *Tools) error { _, err := none.DecodeSound(context.Background(), mp4, Segment{}); return err },
+		"frames": func(none *Tools) error {
+			_, err := none.DecodeFrames(context.Background(), mp4, Segment{}, 1, 2)
+			return err
+		},
+		"timing": func(none *Tools) error {
+			_, err := none.ProbeTiming(context.Background(), write(t, "x.mkv", mkv))
+			return err
+		},
+	} {
+		if err := f(&Tools{}); fault.KindOf(err) != fault.Unsupported || fault.ReasonOf(err) != "needs_ffmpeg" {
+			t.Errorf("%s without ffmpeg: %v", name, err)
+		}
+	}
+}
+
+func checkReason(t *testing.T, what string, err error, reason, path string) {
+	t.Helper()
+	switch {
+	case reason == "" && err != nil:
+		t.Errorf("%s: %v", what, err)
+	case reason != "" && (err == nil || fault.ReasonOf(err) != reason || fault.KindOf(err) != fault.Corrupt):
+		t.Errorf("%s: got %s %v, want %s", what, fault.ReasonOf(err), err, reason)
+	case err != nil && (!strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "0x")):
+		t.Errorf("%s: the error does not name the file, or names an address: %v", what, err)
+	}
+}
+
+// TestProbeTiming makes containers with known shifts. The Go reader must agree with ffprobe.
+func TestProbeTiming(t *testing.T) {
+	tools := needFFmpeg(t)
+	ctx := context.Background()
+	for _, ext := range []string{"mp4", "mov", "mkv", "webm", "avi"} {
+		for _, shift := range []float64{0, 0.5, 0.3333, -0.7} {
+			codec := []string{"-c:v", "mpeg4", "-bf", "2"}
+			switch ext {
+			case "mp4":
+				codec = []string{"-c:v", "libx264", "-preset", "ultrafast", "-bf", "2"}
+			case "webm":
+				codec = []string{"-c:v", "libvpx", "-deadline", "realtime", "-c:a", "libopus"}
+			}
+			if ext == "avi" && shift != 0 || ext == "webm" && shift != -0.7 || ext == "mkv" && shift == 0 {
+				continue // AVI has no start times; the others would say the same again
+			}
+			t.Run(fmt.Sprint(ext, shift), func(t *testing.T) {
+				args := []string{"-f", "lavfi", "-i", "testsrc=s=64x48:r=25:d=2"}
+				if shift < 0 { // the picture comes late
+					args = append([]string{"-itsoffset", fmt.Sprint(-shift)}, args...)
+				} else {
+					args = append(args, "-itsoffset", fmt.Sprint(shift))
+				}
+				args = append(append(args, "-f", "lavfi", "-i", "sine=d=2", "-vsync", "passthrough"), codec...)
+				path := tools.make(t, "x."+ext, args...)
+				timing, err := tools.ProbeTiming(ctx, path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				offset, ok := timing.SyncOffset()
+				// Codecs' frames and priming (AAC 23 ms, Opus 7 ms) and Matroska's milliseconds.
+				if !ok || math.Abs(offset-shift) > 0.04 {
+					t.Errorf("offset %v (%v), want %v", offset, ok, shift)
+				}
+				if math.Abs(timing.AudioSeconds-2) > 0.8 || math.Abs(timing.VideoSeconds-2) > 0.8 {
+					t.Errorf("lengths %v and %v", timing.AudioSeconds, timing.VideoSeconds)
+				}
+				want := MethodFFprobe
+				if ext == "mp4" || ext == "mov" {
+					want = MethodMP4
+				}
+				if timing.Method != want {
+					t.Errorf("method %s", timing.Method)
+				}
+				pr, err := tools.ffprobe(ctx, path, "")
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, s := range pr.Streams {
+					start, _ := strconv.ParseFloat(s.StartTime, 64)
+					got := timing.AudioStart
+					if s.CodecType == "video" {
+						got = timing.VideoStart
+					}
+					if got == nil || math.Abs(*got-start) > 1e-3 {
+						t.Errorf("%s starts at %v, ffprobe says %v", s.CodecType, *got, start)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestProbeTimingFragmented: what the Go reader leaves to ffprobe.
+func TestProbeTimingFragmented(t *testing.T) {
+	tools := needFFmpeg(t)
+	path := tools.make(t, "x.mp4", "-f", "lavfi", "-i", "testsrc=s=64x48:r=25:d=2", "-itsoffset", "0.4", "-f", "lavfi", "-i", "sine=d=2",
+		"-c:v", "mpeg4", "-movflags", "frag_keyframe+delay_moov")
+	timing, err := tools.ProbeTiming(context.Background(), path)
+	if offset, ok := timing.SyncOffset(); err != nil || !ok || timing.Method != MethodFFprobe || math.Abs(offset-0.4) > 0.03 {
+		t.Errorf("%+v %v %v", timing, offset, err)
+	}
+}
+
+// numbered makes a video of which frame i is grey of level 4 i: 10 frames a second.
+func numbered(t testing.TB, tools *Tools, name string, frames int, args ...string) string {
+	src := fmt.Sprintf("color=black:s=64x48:r=10:d=%g,format=gray,geq=lum='4*N',format=yuvj420p", float64(frames)/10)
+	return tools.make(t, name, append([]string{"-f", "lavfi", "-i", src, "-c:v", "mjpeg", "-q:v", "1"}, args...)...)
+}
+
+func TestDecodeFrames(t *testing.T) {
+	tools := needFFmpeg(t)
+	six := numbered(t, tools, "six.mkv", 60)
+	sixMP4 := numbered(t, tools, "six.mov", 60)
+	short := numbered(t, tools, "short.mkv", 7)
+	one := numbered(t, tools, "one.mkv", 1)
+	slides := tools.make(t, "slides.mkv", "-f", "lavfi", "-i", "color=black:s=64x48:r=0.1:d=20,format=gray,geq=lum='100*(N+1)',format=yuvj420p", "-c:v", "mjpeg", "-q:v", "1")
+	for _, c := range []struct {
+		name             string
+		path             string
+		seg              Segment
+		clips, perClip   int
+		want             []int // frame numbers
+		width, tolerance int
+	}{
+		{"the middle", six, Segment{}, 1, 2, []int{20, 39}, 64, 2},
+		{"the middle of QuickTime", sixMP4, Segment{}, 1, 2, []int{20, 39}, 64, 2},
+		{"one frame", six, Segment{}, 1, 1, []int{20}, 64, 2},
+		{"linspace(0, 19, 5) truncated", six, Segment{}, 1, 5, []int{20, 24, 29, 34, 39}, 64, 2},
+		{"five clips", six, Segment{}, 5, 2, []int{0, 19, 10, 29, 20, 39, 30, 49, 40, 59}, 64, 2},
+		{"a segment", six, Segment{1, 4}, 1, 2, []int{15, 34}, 64, 2},
+		{"a segment beyond the end", six, Segment{3, 9}, 2, 2, []int{30, 49, 40, 59}, 64, 2},
+		{"shorter than a clip", short, Segment{}, 2, 2, []int{0, 6, 0, 6}, 64, 2},
+		{"a single frame", one, Segment{}, 1, 2, []int{0, 0}, 64, 2},
+		{"more than there are", short, Segment{}, 1, 9, []int{0, 0, 1, 2, 3, 3, 4, 5, 6}, 64, 2},
+		{"slides", slides, Segment{4, 8}, 1, 2, []int{25, 25}, 64, 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := tools.DecodeFrames(context.Background(), c.path, c.seg, c.clips, c.perClip)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var numbers []string
+			for i, p := range got {
+				if p.Width != c.width || p.Height != 48 || p.Channels != 3 || len(p.Pix) != 3*64*48 {
+					t.Fatalf("frame %d is %dx%dx%d", i, p.Width, p.Height, p.Channels)
+				}
+				numbers = append(numbers, fmt.Sprintf("%.1f", float64(p.Pix[3*(24*64+32)])/4))
+			}
+			if len(got) != len(c.want) {
+				t.Fatalf("frames %v, want %v", numbers, c.want)
+			}
+			for i, p := range got {
+				if level := int(p.Pix[3*(24*64+32)]); max(level-4*c.want[i], 4*c.want[i]-level) > c.tolerance {
+					t.Fatalf("frames %v, want %v", numbers, c.want)
+				}
+			}
+		})
+	}
+}
+
+// TestDecodeFramesColourAndRotation: a quarter turn in the container is applied, and red is red. ffprobe says
+// rotation=90 of the turned file: counter-clockwise, so that the upper edge becomes the left one.
+func TestDecodeFramesColourAndRotation(t *testing.T) {
+	tools := needFFmpeg(t)
+	flat := tools.make(t, "flat.mp4", "-f", "lavfi", "-i", "color=red:s=96x64:r=10:d=1", "-vf", "drawbox=x=0:y=0:w=96:h=16:color=blue:t=fill",
+		"-c:v", "libx264", "-preset", "ultrafast", "-qp", "4")
+	turned := tools.make(t, "turned.mp4", "-i", flat, "-c", "copy", "-metadata:s:v:0", "rotate=90")
+	for path, want := range map[string]struct{ w, h, blue, red int }{
+		flat:   {96, 64, 3 * (8*96 + 48), 3 * (40*96 + 48)},
+		turned: {64, 96, 3 * (48*64 + 4), 3 * (48*64 + 40)},
+	} {
+		got, err := tools.DecodeFrames(context.Background(), path, Segment{}, 1, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := got[1]
+		if p.Width != want.w || p.Height != want.h {
+			t.Fatalf("%s: %dx%d", path, p.Width, p.Height)
+		}
+		if b := p.Pix[want.blue : want.blue+3]; b[0] > 12 || b[1] > 12 || b[2] < 243 {
+			t.Errorf("%s: blue is %v", path, b)
+		}
+		if r := p.Pix[want.red : want.red+3]; r[0] < 243 || r[1] > 12 || r[2] > 12 {
+			t.Errorf("%s: red is %v", path, r)
+		}
+	}
+}
+
+// TestDecodeFramesRepeats: the same bytes every time.
+func TestDecodeFramesRepeats(t *testing.T) {
+	tools := needFFmpeg(t)
+	path := tools.make(t, "x.mp4", "-f", "lavfi", "-i", "testsrc=s=320x240:r=25:d=3", "-c:v", "libx264", "-preset", "ultrafast")
+	first, err := tools.DecodeFrames(context.Background(), path, Segment{}, 3, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := tools.DecodeFrames(context.Background(), path, Segment{}, 3, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range first {
+		if !bytes.Equal(first[i].Pix, again[i].Pix) {
+			t.Errorf("frame %d differs", i)
+		}
+	}
+}
+
+// fakeProgram writes a shell script that stands in for ffmpeg.
+func fakeProgram(t *testing.T, script string) string {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("needs a Unix shell")
+	}
+	path := write(t, "ffmpeg", []byte("#!/bin/sh\n"+script))
+	if err := os.Chmod(path, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestProcessEnds: a process that hangs, floods or leaves a child behind is ended, and nothing waits on it.
+func TestProcessEnds(t *testing.T) {
+	opus := write(t, "x.opus", read(t, "tone_mono.opus"))
+	for name, script := range map[string]string{
+		"hangs":             "exec sleep 60",
+		"hangs in a child":  "sleep 60",
+		"floods its errors": "while :; do echo '[error] all is lost' >&2; done",
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+			defer cancel()
+			began := time.Now()
+			_, err := (&Tools{FFmpeg: fakeProgram(t, script)}).DecodeSound(ctx, opus, Segment{})
+			if !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 20*time.Second {
+				t.Errorf("%v after %v", err, time.Since(began))
+			}
+		})
+	}
+	t.Run("own time limit", func(t *testing.T) {
+		p := process{fakeProgram(t, "exec sleep 60"), nil, 200 * time.Millisecond, 0}
+		text, err := p.run(context.Background(), nil)
+		if err = sayWhy("x", "ffmpeg", text, err); fault.ReasonOf(err) != "decode_timeout" {
+			t.Error(err)
+		}
+	})
+	t.Run("says nothing sensible", func(t *testing.T) {
+		_, err := (&Tools{FFmpeg: fakeProgram(t, "echo hello")}).DecodeSound(context.Background(), opus, Segment{})
+		if fault.ReasonOf(err) != "corrupt_media" {
+			t.Error(err)
+		}
+	})
+	t.Run("does not start", func(t *testing.T) {
+		_, err := (&Tools{FFmpeg: write(t, "ffmpeg", []byte("no program"))}).DecodeSound(context.Background(), opus, Segment{})
+		if fault.KindOf(err) != fault.Environment {
+			t.Error(err)
+		}
+	})
+}
+
+// TestEndlessOutput: what comes out is bounded by the memory allowed, not by the process.
+func TestEndlessOutput(t *testing.T) {
+	tools := needFFmpeg(t)
+	tools.MaxSoundBytes = 1 << 20
+	path := tools.make(t, "x.m4a", "-f", "lavfi", "-i", "anullsrc=d=60", "-b:a", "16k")
+	if _, err := tools.DecodeSound(context.Background(), path, Segment{}); fault.ReasonOf(err) != "too_long" {
+		t.Error(err)
+	}
+}
+
+func TestFindTools(t *testing.T) {
+	t.Setenv(EnvFFmpeg, "none")
+	if tools := FindTools(context.Background()); tools.FFmpeg != "" || tools.FFprobe != "" || tools.FFmpegVersion != "" {
+		t.Errorf("%+v", tools)
+	}
+	fake := fakeProgram(t, "echo 'ffmpeg version 9.8.7-3+x Copyright'")
+	t.Setenv(EnvFFmpeg, fake)
+	if tools := FindTools(context.Background()); tools.FFmpeg != fake || tools.FFmpegVersion != "9.8.7-3+x" || tools.decoderName() != "ffmpeg 9.8.7" {
+		t.Errorf("%+v", tools)
+	}
+	t.Setenv(EnvFFmpeg, fakeProgram(t, "exit 1"))
+	if tools := FindTools(context.Background()); tools.FFmpeg != "" {
+		t.Errorf("%+v", tools)
+	}
+	if name := (&Tools{FFmpegVersion: "N-109-gabc"}).decoderName(); name != "ffmpeg N-109-gabc" {
+		t.Error(name)
+	}
+}
+
+func FuzzMP4(f *testing.F) {
+	if tools := FindTools(context.Background()); tools.FFmpeg != "" {
+		path := tools.make(f, "x.mp4", "-f", "lavfi", "-i", "testsrc=s=16x16:r=5:d=1", "-f", "lavfi", "-i", "sine=d=0.2", "-c:v", "mpeg4", "-bf", "2", "-movflags", "faststart")
+		b, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b[:bytes.Index(b, []byte("mdat"))])
+	}
+	f.Add([]byte("\x00\x00\x00\x10ftypisom\x00\x00\x00\x00\x00\x00\x00\x08moov"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		in := &soundFile{path: "fuzz", r: bytes.NewReader(b), size: int64(len(b)), ctx: context.Background()}
+		m, err := parseMP4(in)
+		if err != nil {
+			if k := fault.KindOf(err); k != fault.Corrupt && k != fault.Unsupported {
+				t.Fatal(err)
+			}
+			var p *panicError
+			if errors.As(err, &p) {
+				t.Fatalf("%v\n%s", err, p.Stack)
+			}
+			return
+		}
+		for _, track := range m.tracks {
+			if math.IsNaN(track.seconds) || track.start != nil && math.IsNaN(*track.start) {
+				t.Fatalf("%+v", track)
+			}
+		}
+	})
+}
+
+func FuzzPPM(f *testing.F) {
+	f.Add([]byte("P6\n1 1\n255\nabcP6\n1 1\n255\nabc"), 2)
+	f.Fuzz(func(t *testing.T, b []byte, n int) {
+		n = 1 + int(uint(n)%8)
+		frames, err := readClip("fuzz", newReader(b), n, false)
+		if err == nil && len(frames) > 0 && n > 2 && len(frames) != n {
+			t.Fatalf("%d frames of %d", len(frames), n)
+		}
+	})
+}
+
+func newReader(b []byte) *bufio.Reader { return bufio.NewReader(bytes.NewReader(b)) }

@@ -1,0 +1,599 @@
+package media
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"prep/internal/fault"
+	"prep/internal/sample"
+)
+
+// write puts data into a file of the test's folder.
+func write(t testing.TB, name string, data []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func read(t testing.TB, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("testdata", "sound", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// wavOf describes a WAV file to build; the zero values of the overrides mean "as it should be".
+type wavOf struct {
+	tag, channels, bits int
+	rate                uint32
+	before, after       []byte // chunks around the format
+	data                []byte
+	dataSize, riffSize  *uint32
+	form                string // RIFF if empty
+	extensible          bool
+}
+
+func chunk(id string, body []byte) []byte {
+	b := append([]byte(id), 0, 0, 0, 0)
+	binary.LittleEndian.PutUint32(b[4:], uint32(len(body)))
+	b = append(b, body...)
+	if len(body)%2 == 1 {
+		b = append(b, 0)
+	}
+	return b
+}
+
+func (w wavOf) build() []byte {
+	le := binary.LittleEndian
+	width := (w.bits + 7) / 8
+	var f []byte
+	tag := w.tag
+	if w.extensible {
+		tag = wavFormatExtensible
+	}
+	f = le.AppendUint16(f, uint16(tag))
+	f = le.AppendUint16(f, uint16(w.channels))
+	f = le.AppendUint32(f, w.rate)
+	f = le.AppendUint32(f, w.rate*uint32(width*w.channels))
+	f = le.AppendUint16(f, uint16(width*w.channels))
+	f = le.AppendUint16(f, uint16(w.bits))
+	if w.extensible {
+		f = le.AppendUint16(f, 22)
+		f = le.AppendUint16(f, uint16(w.bits))
+		f = le.AppendUint32(f, 0)
+		f = le.AppendUint16(f, uint16(w.tag))
+		f = append(f, "\x00\x00\x00\x00\x10\x00\x80\x00\x00\xaa\x00\x38\x9b\x71"...)
+	}
+	body := append([]byte("WAVE"), w.before...)
+	body = append(body, chunk("fmt ", f)...)
+	body = append(body, w.after...)
+	data := chunk("data", w.data)
+	if w.dataSize != nil {
+		le.PutUint32(data[4:], *w.dataSize)
+	}
+	body = append(body, data...)
+	form := w.form
+	if form == "" {
+		form = "RIFF"
+	}
+	out := le.AppendUint32([]byte(form), uint32(len(body)))
+	if w.riffSize != nil {
+		le.PutUint32(out[4:], *w.riffSize)
+	}
+	return append(out, body...)
+}
+
+// ramp is 16-bit PCM whose sample i of channel c is 100 i + c.
+func ramp(frames, channels int) (data []byte, want []float32) {
+	for i := range frames {
+		for c := range channels {
+			v := int16(100*i + c)
+			data = binary.LittleEndian.AppendUint16(data, uint16(v))
+			want = append(want, float32(v)/(1<<15))
+		}
+	}
+	return data, want
+}
+
+func decode(t testing.TB, path string, seg Segment) *Sound {
+	t.Helper()
+	s, err := (&Tools{}).DecodeSound(context.Background(), path, seg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Decoder != "go" || s.NumFrames()*s.SourceChannels != len(s.Data) || s.Format.SampleRate != s.SourceRate {
+		t.Fatalf("inconsistent sound: %+v", s)
+	}
+	return s
+}
+
+func equal(t *testing.T, got, want []float32) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%d samples, want %d", len(got), len(want))
+	}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Fatalf("sample %d is %v, want %v", i, got[i], want[i])
+		}
+	}
+}
+
+func TestWAVEncodings(t *testing.T) {
+	le := binary.LittleEndian
+	for _, c := range []struct {
+		codec      string
+		tag, bits  int
+		data       []byte
+		want       []float32
+		extensible bool
+	}{
+		{"pcm_u8", 1, 8, []byte{0, 128, 192, 255}, []float32{-1, 0, 0.5, 127.0 / 128}, false},
+		{"pcm_s16le", 1, 16, []byte{0, 0x80, 0, 0x40, 1, 0, 0xff, 0x7f}, []float32{-1, 0.5, 1.0 / 32768, 32767.0 / 32768}, false},
+		{"pcm_s16le", 1, 12, []byte{0, 0x80, 0x10, 0}, []float32{-1, 1.0 / 2048}, true},
+		{"pcm_s24le", 1, 24, []byte{0, 0, 0x80, 1, 0, 0, 0xff, 0xff, 0xff}, []float32{-1, 1.0 / (1 << 23), -1.0 / (1 << 23)}, false},
+		{"pcm_s24le", 1, 20, []byte{0, 0, 0x40}, []float32{0.5}, true},
+		{"pcm_s32le", 1, 32, []byte{0, 0, 0, 0x80, 0, 0, 0, 0x20}, []float32{-1, 0.25}, false},
+		{"pcm_f32le", 3, 32, le.AppendUint32(le.AppendUint32(nil, math.Float32bits(-1.5)), math.Float32bits(1e-9)), []float32{-1.5, 1e-9}, false},
+		{"pcm_f64le", 3, 64, le.AppendUint64(nil, math.Float64bits(0.1)), []float32{0.1}, true},
+		{"pcm_alaw", 6, 8, []byte{0xd5, 0x55, 0xaa, 0x2a}, []float32{8.0 / 32768, -8.0 / 32768, 32256.0 / 32768, -32256.0 / 32768}, false},
+		{"pcm_mulaw", 7, 8, []byte{0xff, 0x7f, 0x80, 0x00}, []float32{0, 0, 32124.0 / 32768, -32124.0 / 32768}, false},
+	} {
+		t.Run(fmt.Sprint(c.codec, c.bits), func(t *testing.T) {
+			w := wavOf{tag: c.tag, bits: c.bits, channels: 1, rate: 8000, data: c.data, extensible: c.extensible}
+			s := decode(t, write(t, "x.wav", w.build()), Segment{})
+			equal(t, s.Data, c.want)
+			if s.Codec != c.codec || s.SourceRate != 8000 || s.SourceChannels != 1 || len(s.Notes) != 0 {
+				t.Errorf("%+v", s)
+			}
+			if d := float64(len(c.want)) / 8000; s.DeclaredSeconds != d || s.MissingSeconds != 0 {
+				t.Errorf("declared %v, missing %v, want %v, 0", s.DeclaredSeconds, s.MissingSeconds, d)
+			}
+		})
+	}
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// TestWAVLayouts has every way in which chunks lie and sizes lie.
+func TestWAVLayouts(t *testing.T) {
+	data, want := ramp(1000, 2)
+	base := wavOf{tag: 1, bits: 16, channels: 2, rate: 16000, data: data}
+	ds64 := binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(make([]byte, 0), 1<<40), uint64(len(data)))
+	ds64 = append(ds64, make([]byte, 12)...)
+	for _, c := range []struct {
+		name     string
+		change   func(*wavOf)
+		cut      int     // bytes cut off the end
+		frames   int     // expected
+		declared float64 // expected
+		note     string
+	}{
+		{"plain", func(*wavOf) {}, 0, 1000, 1000. / 16000, ""},
+		{"odd LIST before", func(w *wavOf) { w.before = chunk("LIST", []byte("INFOxyz")) }, 0, 1000, 1000. / 16000, ""},
+		{"chunks between", func(w *wavOf) { w.after = append(chunk("fact", make([]byte, 4)), chunk("junk", make([]byte, 4097))...) }, 0, 1000, 1000. / 16000, ""},
+		{"streamed 0xFFFFFFFF", func(w *wavOf) { w.dataSize = ptr(uint32(math.MaxUint32)); w.riffSize = w.dataSize }, 0, 1000, 0, "streamed"},
+		{"streamed 0", func(w *wavOf) { w.dataSize = ptr(uint32(0)); w.riffSize = w.dataSize }, 0, 1000, 0, "streamed"},
+		{"streamed by sox", func(w *wavOf) { w.dataSize = ptr(uint32(0x7ffff000)); w.riffSize = ptr(uint32(0x7ffff024)) }, 0, 1000, 0, "streamed"},
+		{"4 GB promised", func(w *wavOf) { w.dataSize = ptr(uint32(0xfffffff0)) }, 0, 1000, 0, "streamed"},
+		{"1 GB promised", func(w *wavOf) { w.dataSize = ptr(uint32(1 << 30)) }, 0, 1000, (1 << 28) / 16000., "cut off"},
+		{"truncated", func(*wavOf) {}, 2001, 499, 1000. / 16000, "cut off"},
+		{"RF64", func(w *wavOf) {
+			w.form, w.before, w.dataSize = "RF64", chunk("ds64", ds64), ptr(uint32(math.MaxUint32))
+		}, 0, 1000, 1000. / 16000, ""},
+		{"BW64", func(w *wavOf) {
+			w.form, w.before, w.dataSize = "BW64", chunk("ds64", ds64), ptr(uint32(math.MaxUint32))
+		}, 0, 1000, 1000. / 16000, ""},
+		{"RF64 truncated", func(w *wavOf) {
+			w.form, w.before, w.dataSize = "RF64", chunk("ds64", ds64), ptr(uint32(math.MaxUint32))
+		}, 400, 900, 1000. / 16000, "cut off"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := base
+			c.change(&w)
+			b := w.build()
+			path := write(t, "x.wav", b[:len(b)-c.cut])
+			s := decode(t, path, Segment{})
+			equal(t, s.Data, want[:2*c.frames])
+			if math.Abs(s.DeclaredSeconds-c.declared) > 1e-9 {
+				t.Errorf("declared %v s, want %v", s.DeclaredSeconds, c.declared)
+			}
+			if missing := max(0, c.declared-float64(c.frames)/16000); math.Abs(s.MissingSeconds-missing) > 1e-9 {
+				t.Errorf("missing %v s, want %v", s.MissingSeconds, missing)
+			}
+			if notes := strings.Join(s.Notes, "; "); c.note == "" && notes != "" || !strings.Contains(notes, c.note) {
+				t.Errorf("notes %q, want %q", notes, c.note)
+			}
+			d, err := (&Tools{}).SoundDuration(context.Background(), path)
+			if err != nil || d != float64(c.frames)/16000 {
+				t.Errorf("duration %v, %v", d, err)
+			}
+		})
+	}
+}
+
+// TestSegmentIsPartOfWhole: for every format, a segment equals that stretch of the whole.
+func TestSegmentIsPartOfWhole(t *testing.T) {
+	data, _ := ramp(20000, 2)
+	paths := []string{
+		write(t, "x.wav", wavOf{tag: 1, bits: 16, channels: 2, rate: 16000, data: data}.build()),
+		write(t, "x.aiff", aiffOf("", 16, 2, 20000, data)),
+		write(t, "long.flac", encodeFLAC(t, 44100, 2, 16, 200000, noise(2*200000, 16, 7))),
+		write(t, "long.mp3", bytes.Repeat(read(t, "tone_stereo_22k05.mp3"), 10)),
+	}
+	for _, name := range []string{"tone_stereo_22k05.mp3", "tone_mono_44k1_vbr.mp3", "tone_stereo_22k05.ogg", "tone_mono_22k05.flac"} {
+		paths = append(paths, filepath.Join("testdata", "sound", name))
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	for _, path := range paths {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			whole := decode(t, path, Segment{})
+			length := whole.Seconds()
+			if d, err := (&Tools{}).SoundDuration(context.Background(), path); err != nil || math.Abs(d-length) > 1e-9 {
+				t.Errorf("duration %v, %v; decoded %v", d, err, length)
+			}
+			for i := range 8 {
+				seg := Segment{Start: rng.Float64() * length * 0.95}
+				seg.End = seg.Start + 0.01 + rng.Float64()*length/4
+				switch i {
+				case 0:
+					seg.End = 0
+				case 1:
+					seg.End = length + 100
+				}
+				part := decode(t, path, seg)
+				first := int(math.Round(seg.Start * float64(whole.SourceRate)))
+				last := whole.NumFrames()
+				if seg.End != 0 {
+					last = min(last, int(math.Round(seg.End*float64(whole.SourceRate))))
+				}
+				n := whole.SourceChannels
+				equal(t, part.Data, whole.Data[first*n:last*n])
+				if part.MissingSeconds != 0 && whole.MissingSeconds == 0 {
+					t.Errorf("%v: missing %v", seg, part.MissingSeconds)
+				}
+			}
+		})
+	}
+}
+
+// aiffOf builds an AIFF file, or an AIFF-C file of the given coding. data are big-endian unless the coding
+// says otherwise.
+func aiffOf(coding string, bits, channels, frames int, data []byte) []byte {
+	be := binary.BigEndian
+	bchunk := func(id string, body []byte) []byte {
+		b := append(be.AppendUint32([]byte(id), uint32(len(body))), body...)
+		if len(body)%2 == 1 {
+			b = append(b, 0)
+		}
+		return b
+	}
+	comm := be.AppendUint16(nil, uint16(channels))
+	comm = be.AppendUint32(comm, uint32(frames))
+	comm = be.AppendUint16(comm, uint16(bits))
+	comm = be.AppendUint16(comm, 16383+13) // 2^13 * 1.953125 = 16000
+	comm = be.AppendUint64(comm, 16000<<(63-13))
+	form := "AIFF"
+	if coding != "" {
+		form, comm = "AIFC", append(append(comm, coding...), 0, 0)
+	}
+	body := append([]byte(form), bchunk("COMM", comm)...)
+	body = append(body, bchunk("SSND", append(make([]byte, 8), data...))...)
+	return append(be.AppendUint32([]byte("FORM"), uint32(len(body))), body...)
+}
+
+func TestAIFF(t *testing.T) {
+	be := binary.BigEndian
+	for _, c := range []struct {
+		coding string
+		bits   int
+		data   []byte
+		want   []float32
+		codec  string
+	}{
+		{"", 8, []byte{0x80, 0x40}, []float32{-1, 0.5}, "pcm_s8"},
+		{"", 16, []byte{0x80, 0, 0x40, 0}, []float32{-1, 0.5}, "pcm_s16be"},
+		{"NONE", 24, []byte{0x80, 0, 0, 0, 0, 1}, []float32{-1, 1.0 / (1 << 23)}, "pcm_s24be"},
+		{"twos", 32, []byte{0x80, 0, 0, 0}, []float32{-1}, "pcm_s32be"},
+		{"sowt", 16, []byte{0, 0x80, 0, 0x40}, []float32{-1, 0.5}, "pcm_s16le"},
+		{"fl32", 32, be.AppendUint32(nil, math.Float32bits(0.3)), []float32{0.3}, "pcm_f32be"},
+		{"fl64", 64, be.AppendUint64(nil, math.Float64bits(0.3)), []float32{0.3}, "pcm_f64be"},
+		{"ulaw", 16, []byte{0x80}, []float32{32124.0 / 32768}, "pcm_mulaw"},
+	} {
+		s := decode(t, write(t, "x.aif", aiffOf(c.coding, c.bits, 1, len(c.want), c.data)), Segment{})
+		equal(t, s.Data, c.want)
+		if s.Codec != c.codec || s.SourceRate != 16000 {
+			t.Errorf("%s: %s at %d Hz", c.coding, s.Codec, s.SourceRate)
+		}
+	}
+}
+
+// TestContentDecides: a file is decoded as what it is, and says when its name says something else.
+func TestContentDecides(t *testing.T) {
+	mp3 := read(t, "tone_stereo_22k05.mp3")
+	id3 := append([]byte("ID3\x04\x00\x00\x00\x00\x01\x00"), make([]byte, 128)...)
+	for _, c := range []struct {
+		name  string
+		data  []byte
+		codec string
+		note  string
+	}{
+		{"x.wav", mp3, "mp3", "named .wav, holds MP3"},
+		{"x.mp3", append(id3, mp3...), "mp3", ""},
+		{"x.mp3", append(make([]byte, 5000), mp3...), "mp3", ""},
+		{"x.flac", append(id3, read(t, "tone_mono_22k05.flac")...), "flac", ""},
+		{"x.mp3", read(t, "tone_stereo_22k05.ogg"), "vorbis", "named .mp3, holds Ogg"},
+		{"-i", read(t, "tone_stereo_22k05.ogg"), "vorbis", ""},
+		{"noextension", mp3, "mp3", ""},
+	} {
+		s := decode(t, write(t, c.name, c.data), Segment{})
+		if s.Codec != c.codec || strings.Join(s.Notes, "; ") != c.note {
+			t.Errorf("%s: %s, notes %q; want %s, %q", c.name, s.Codec, s.Notes, c.codec, c.note)
+		}
+		if s.Seconds() < 0.69 || s.Seconds() > 0.75 {
+			t.Errorf("%s: %v s", c.name, s.Seconds())
+		}
+	}
+}
+
+func TestChannels(t *testing.T) {
+	data, want := ramp(10, 3)
+	s := decode(t, write(t, "x.wav", wavOf{tag: 1, bits: 16, channels: 3, rate: 16000, data: data}.build()), Segment{})
+	planes := s.Channels()
+	if len(planes) != 3 {
+		t.Fatal(len(planes))
+	}
+	for c, plane := range planes {
+		for i, v := range plane {
+			if v != want[3*i+c] {
+				t.Fatalf("channel %d sample %d", c, i)
+			}
+		}
+	}
+	planes[0][0] = 9
+	if s.Data[0] == 9 {
+		t.Error("planes share memory with the interleaved samples")
+	}
+}
+
+// TestMalformedSound is the table of what broken files say. No tools: what needs ffmpeg says so.
+func TestMalformedSound(t *testing.T) {
+	data, _ := ramp(1000, 1)
+	good := wavOf{tag: 1, bits: 16, channels: 1, rate: 16000, data: data}
+	with := func(f func(*wavOf)) []byte { w := good; f(&w); return w.build() }
+	flac := read(t, "tone_mono_22k05.flac")
+	ogg := read(t, "tone_stereo_22k05.ogg")
+	mp3 := read(t, "tone_stereo_22k05.mp3")
+	change := func(b []byte, at int, v ...byte) []byte {
+		b = bytes.Clone(b)
+		if at < 0 {
+			at += len(b)
+		}
+		copy(b[at:], v)
+		return b
+	}
+	comment := bytes.Index(ogg, []byte("\x03vorbis"))
+	setup := bytes.Index(ogg, []byte("\x05vorbis"))
+	nan := binary.LittleEndian.AppendUint32(nil, math.Float32bits(float32(math.NaN())))
+
+	for _, c := range []struct {
+		name   string
+		file   string
+		data   []byte
+		seg    Segment
+		kind   fault.Kind
+		reason string
+		says   string
+	}{
+		{"0 bytes", "x.wav", nil, Segment{}, fault.Corrupt, "empty_file", "0 bytes"},
+		{"1 byte", "x.wav", []byte{1}, Segment{}, fault.Corrupt, "not_audio", "begins with"},
+		{"random bytes", "x.wav", []byte("this is no sound at all, is it?"), Segment{}, fault.Corrupt, "not_audio", `"this is no s"`},
+		{"HTML saved as MP3", "x.mp3", []byte("<!DOCTYPE html><html>" + strings.Repeat(" ", 9000)), Segment{}, fault.Corrupt, "not_audio", "<!DOCTYPE"},
+		{"WAV header only", "x.wav", good.build()[:12], Segment{}, fault.Corrupt, "bad_header", "no data chunk"},
+		{"WAV cut in the format", "x.wav", good.build()[:30], Segment{}, fault.Corrupt, "bad_header", "cut off"},
+		{"WAV without samples", "x.wav", with(func(w *wavOf) { w.data = nil }), Segment{}, fault.Corrupt, "empty_audio", "no audio data"},
+		{"WAV cut before its samples", "x.wav", good.build()[:44], Segment{}, fault.Corrupt, "empty_audio", "promises 0.062 s"},
+		{"WAV without channels", "x.wav", with(func(w *wavOf) { w.channels = 0 }), Segment{}, fault.Corrupt, "bad_header", "0 channels"},
+		{"WAV of 65535 channels", "x.wav", change(good.build(), 22, 0xff, 0xff), Segment{}, fault.Corrupt, "bad_header", "65535 channels"},
+		{"WAV at 0 Hz", "x.wav", with(func(w *wavOf) { w.rate = 0 }), Segment{}, fault.Corrupt, "bad_header", "0 Hz"},
+		{"WAV at 4 GHz", "x.wav", with(func(w *wavOf) { w.rate = math.MaxUint32 }), Segment{}, fault.Corrupt, "bad_header", "4294967295 Hz"},
+		{"WAV of 7 bytes a sample", "x.wav", with(func(w *wavOf) { w.bits = 56 }), Segment{}, fault.Corrupt, "bad_header", "56 bits"},
+		{"WAV with wrong alignment", "x.wav", change(good.build(), 32, 3), Segment{}, fault.Corrupt, "bad_header", "frames of 3 bytes"},
+		{"WAV data before format", "x.wav", append([]byte("RIFF\x20\x00\x00\x00WAVE"), chunk("data", data)...), Segment{}, fault.Corrupt, "bad_header", "before their format"},
+		{"WAV chunk of 4 GB before data", "x.wav", with(func(w *wavOf) { w.before = []byte("LIST\xff\xff\xff\xff") }), Segment{}, fault.Corrupt, "bad_header", "no data chunk"},
+		{"WAV with NaN", "x.wav", with(func(w *wavOf) { w.tag, w.bits, w.data = 3, 32, nan }), Segment{}, fault.Corrupt, "non_finite_audio", "sample 0 of channel 0 is NaN"},
+		{"WAV of ADPCM", "x.wav", with(func(w *wavOf) { w.tag = 2 }), Segment{}, fault.Unsupported, "needs_ffmpeg", "install ffmpeg"},
+		{"segment behind the end", "x.wav", good.build(), Segment{Start: 30, End: 40}, fault.Corrupt, "segment_outside", "ends at 0.062 s"},
+		{"segment backwards", "x.wav", good.build(), Segment{Start: 4, End: 2}, fault.Corrupt, "bad_segment", "empty or negative"},
+		{"segment NaN", "x.wav", good.build(), Segment{Start: math.NaN()}, fault.Corrupt, "bad_segment", ""},
+		{"segment of no sample", "x.wav", good.build(), Segment{Start: 0.01, End: 0.010001}, fault.Corrupt, "bad_segment", "no sample"},
+		{"AIFF without sound", "x.aif", aiffOf("", 16, 1, 5, nil)[:38], Segment{}, fault.Corrupt, "empty_audio", "SSND"},
+		{"AIFF without description", "x.aif", []byte("FORM\x00\x00\x00\x04AIFF"), Segment{}, fault.Corrupt, "bad_header", "COMM"},
+		{"AIFF cut off", "x.aif", aiffOf("", 16, 1, 5, nil)[:30], Segment{}, fault.Corrupt, "bad_header", "cut off"},
+		{"FLAC magic only", "x.flac", flac[:4], Segment{}, fault.Corrupt, "bad_header", "cut off"},
+		{"FLAC header only", "x.flac", flac[:bytes.Index(flac, []byte{0xff, 0xf8})], Segment{}, fault.Corrupt, "empty_audio", "promises 0.700 s"},
+		{"FLAC with a changed bit", "x.flac", change(flac, len(flac)/2, flac[len(flac)/2]^0x10), Segment{}, fault.Corrupt, "corrupt_audio", "damaged at"},
+		{"FLAC with another MD5", "x.flac", change(flac, 30, ^flac[30]), Segment{}, fault.Corrupt, "corrupt_audio", "MD5"},
+		{"FLAC with a frame cut out", "x.flac", flacWithoutFrame(t, flac, 1), Segment{}, fault.Corrupt, "corrupt_audio", "frames are missing"},
+		{"Ogg magic only", "x.ogg", ogg[:4], Segment{}, fault.Unsupported, "needs_ffmpeg", "Ogg stream"},
+		{"Ogg cut in its headers", "x.ogg", ogg[:setup+20], Segment{}, fault.Corrupt, "bad_header", "cut off"},
+		{"Ogg of 4 billion comments", "x.ogg", change(ogg, comment+7+4+int(ogg[comment+7]), 0xff, 0xff, 0xff, 0xff), Segment{}, fault.Corrupt, "bad_header", "claim more"},
+		{"Ogg with a broken codebook", "x.ogg", change(ogg, setup+11, 0xff, 0xff, 0xff, 0xff, 0xff), Segment{}, fault.Corrupt, "bad_header", "codebooks"},
+		{"Ogg at 0 Hz", "x.ogg", change(ogg, 28+12, 0, 0, 0, 0), Segment{}, fault.Corrupt, "bad_header", "0 Hz"},
+		{"Ogg with a changed byte", "x.ogg", change(ogg, -600, ogg[len(ogg)-600]^1), Segment{}, fault.Corrupt, "corrupt_audio", "checksum"},
+		{"Opus without ffmpeg", "x.ogg", read(t, "tone_mono.opus"), Segment{}, fault.Unsupported, "needs_ffmpeg", "Ogg Opus"},
+		{"M4A without ffmpeg", "x.m4a", []byte("\x00\x00\x00\x18ftypM4A \x00\x00\x00\x00"), Segment{}, fault.Unsupported, "needs_ffmpeg", "install ffmpeg"},
+		{"MP4 named WAV", "x.wav", []byte("\x00\x00\x00\x18ftypisom\x00\x00\x00\x00"), Segment{}, fault.Unsupported, "needs_ffmpeg", "sound in MP4"},
+		{"unknown bytes named MKV", "x.mkv", []byte("what is this"), Segment{}, fault.Unsupported, "needs_ffmpeg", "Matroska"},
+		{"MP2", "x.mp3", mpegFrames(0xfffd8004, 417, 3), Segment{}, fault.Unsupported, "needs_ffmpeg", ""},
+		{"MP3 of damaged frames", "x.mp3", mpegFrames(0xfffb9000, 417, 3), Segment{}, fault.Corrupt, "corrupt_audio", ""},
+		{"MP3 cut in its first frame", "x.mp3", mp3[:100], Segment{}, fault.Corrupt, "not_audio", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := write(t, c.file, c.data)
+			_, err := (&Tools{}).DecodeSound(context.Background(), path, c.seg)
+			if err == nil || fault.KindOf(err) != c.kind || fault.ReasonOf(err) != c.reason || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("got %s %s: %v\nwant %s %s: ...%s...", fault.KindOf(err), fault.ReasonOf(err), err, c.kind, c.reason, c.says)
+			}
+			if err != nil && (!strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "\n")) {
+				t.Errorf("the error does not name the file in one line: %q", err)
+			}
+		})
+	}
+}
+
+// mpegFrames builds frames of a header word and a payload that is no sound.
+func mpegFrames(header uint32, size, n int) (b []byte) {
+	for range n {
+		f := make([]byte, size)
+		binary.BigEndian.PutUint32(f, header)
+		for i := 6; i < size; i++ {
+			f[i] = 0xfe - byte(i%7)
+		}
+		f[4], f[5] = 0, 0
+		b = append(b, f...)
+	}
+	return b
+}
+
+func TestNoRegularFile(t *testing.T) {
+	dir := t.TempDir()
+	secret := write(t, "secret.wav", []byte("x"))
+	if err := os.Chmod(secret, 0); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ path, reason, says string }{
+		{filepath.Join(dir, "nothing.wav"), "missing", "no such file"},
+		{dir, "not_a_file", "a folder"},
+		{os.DevNull, "not_a_file", "a device"},
+		{secret, "unreadable", "permission denied"},
+		{filepath.Join(secret, "below.wav"), "unreadable", ""},
+	} {
+		if c.path == secret && os.Getuid() == 0 {
+			continue // root may read everything
+		}
+		tools := &Tools{FFmpeg: "/nonexistent", FFprobe: "/nonexistent"}
+		for what, f := range map[string]func() error{
+			"DecodeSound":   func() error { _, err := tools.DecodeSound(context.Background(), c.path, Segment{}); return err },
+			"SoundDuration": func() error { _, err := tools.SoundDuration(context.Background(), c.path); return err },
+			"ProbeTiming":   func() error { _, err := tools.ProbeTiming(context.Background(), c.path); return err },
+			"DecodeFrames": func() error {
+				_, err := tools.DecodeFrames(context.Background(), c.path, Segment{}, 1, 2)
+				return err
+			},
+		} {
+			if err := f(); fault.KindOf(err) != fault.Corrupt || fault.ReasonOf(err) != c.reason || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("%s of %s: %v (%s)", what, c.path, err, fault.ReasonOf(err))
+			}
+		}
+	}
+}
+
+func TestTooLong(t *testing.T) {
+	data, _ := ramp(16000, 1)
+	path := write(t, "x.wav", wavOf{tag: 1, bits: 16, channels: 1, rate: 16000, data: data}.build())
+	tools := &Tools{MaxSoundBytes: 4 * 8000}
+	if _, err := tools.DecodeSound(context.Background(), path, Segment{}); fault.ReasonOf(err) != "too_long" || fault.KindOf(err) != fault.Unsupported {
+		t.Errorf("1 s where half a second is allowed: %v", err)
+	}
+	if s, err := tools.DecodeSound(context.Background(), path, Segment{Start: 0.3, End: 0.8}); err != nil || s.NumFrames() != 8000 {
+		t.Errorf("half a second: %v", err)
+	}
+}
+
+func TestCancelledContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	path := filepath.Join("testdata", "sound", "tone_stereo_22k05.ogg")
+	if _, err := (&Tools{}).DecodeSound(ctx, path, Segment{}); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	in := &soundFile{path: path, r: bytes.NewReader(read(t, "tone_stereo_22k05.ogg")), size: 5000, ctx: ctx}
+	if _, err := in.head(0, 10); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+// TestDecoderPanic: a decoder that panics costs this file only.
+func TestDecoderPanic(t *testing.T) {
+	err := func() (err error) {
+		defer recoverDecoder("x.ogg", &err)
+		var b []int
+		_ = b[len(os.Args)+5]
+		return nil
+	}()
+	var p *panicError
+	if fault.KindOf(err) != fault.Corrupt || !strings.Contains(err.Error(), "x.ogg") || !errors.As(err, &p) || !bytes.Contains(p.Stack, []byte("TestDecoderPanic")) {
+		t.Error(err)
+	}
+}
+
+func TestRegistry(t *testing.T) {
+	seen := map[string]bool{}
+	for _, f := range Formats() {
+		if f.Extension != strings.ToLower(f.Extension) || f.Extension[0] != '.' || seen[f.Extension] {
+			t.Errorf("extension %q", f.Extension)
+		}
+		seen[f.Extension] = true
+	}
+	for path, want := range map[string]sample.Modality{
+		"a/b.JPG": sample.Image, "x.mkv": sample.Video, "-x.wav": sample.Audio, "x.y.txt": sample.Text, "a.webm": sample.Video,
+	} {
+		if m, ok := ModalityOf(path); !ok || m != want {
+			t.Errorf("%s is %v", path, m)
+		}
+	}
+	if _, ok := ModalityOf("x.exe"); ok {
+		t.Error("x.exe has a modality")
+	}
+	if !NeedsFFmpeg("x.MP4") || NeedsFFmpeg("x.flac") || NeedsFFmpeg("x.exe") {
+		t.Error("NeedsFFmpeg")
+	}
+}
+
+func FuzzDecodeSound(f *testing.F) {
+	data, _ := ramp(50, 2)
+	f.Add(wavOf{tag: 1, bits: 16, channels: 2, rate: 16000, data: data}.build(), uint16(0))
+	f.Add(aiffOf("sowt", 16, 2, 50, data), uint16(10))
+	for _, name := range []string{"tone_stereo_22k05.mp3", "tone_stereo_22k05.ogg", "tone_mono_22k05.flac"} {
+		b, err := os.ReadFile(filepath.Join("testdata", "sound", name))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b[:min(len(b), 4500)], uint16(100))
+	}
+	f.Fuzz(func(t *testing.T, b []byte, start uint16) {
+		tools := &Tools{MaxSoundBytes: 16 << 20}
+		in := &soundFile{path: "fuzz", r: bytes.NewReader(b), size: int64(len(b)), ctx: context.Background()}
+		seg := Segment{Start: float64(start) / 1000}
+		s, err := tools.decodeSound(context.Background(), in, seg)
+		if err != nil {
+			if k := fault.KindOf(err); k != fault.Corrupt && k != fault.Unsupported {
+				t.Fatalf("%v is %v", err, k)
+			}
+			return
+		}
+		if len(s.Data) == 0 || len(s.Data)%s.SourceChannels != 0 || int64(len(s.Data))*4 > tools.MaxSoundBytes {
+			t.Fatalf("%d samples", len(s.Data))
+		}
+		for _, v := range s.Data {
+			if !(math.Abs(float64(v)) <= maxSample) {
+				t.Fatalf("sample %v", v)
+			}
+		}
+	})
+}
