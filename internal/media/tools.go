@@ -11,7 +11,8 @@
 // memory is bounded by the segment asked for, a panic of a third-party decoder becomes a fault.Corrupt
 // error, only regular files are opened, and ffmpeg runs without a shell, without standard input, without
 // network protocols, for a limited time and with limited output. Errors are of internal/fault's kinds; the
-// reasons in use are listed at [Tools.DecodeSound], [Tools.DecodeFrames] and [Tools.ProbeTiming].
+// reasons in use are listed at [Tools.DecodeSound], [Tools.DecodeFrames], [Tools.ProbeTiming]
+// and [Tools.DecodePicture].
 package media
 
 import (
@@ -35,6 +36,8 @@ type Tools struct {
 	FFprobe       string // absolute path, "" when there is none
 	FFmpegVersion string // as `ffmpeg -version` names it, for example "5.1.9-0+deb12u1"; it can decide output bytes and is pinned in the plan
 
+	Turbo *TurboJPEG // libjpeg-turbo for JPEG files, nil when there is none
+
 	// MaxSoundBytes bounds the memory of one decoded segment of sound, 0: DefaultMaxSoundBytes. A longer
 	// segment is an error of reason too_long, never cut in silence.
 	MaxSoundBytes int64
@@ -46,6 +49,7 @@ type Tools struct {
 func FindTools(ctx context.Context) *Tools {
 	t := &Tools{}
 	t.findFFmpeg(ctx)
+	t.Turbo = openTurboJPEG()
 	return t
 }
 

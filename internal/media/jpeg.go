@@ -1,0 +1,255 @@
+package media
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"image"
+	"image/jpeg"
+	"io"
+	"strings"
+
+	"prep/internal/fault"
+	"prep/internal/vision"
+)
+
+// maxScans bounds the scans of a progressive JPEG: a real one has about ten, and each of a hostile one
+// goes over the whole picture. It is libjpeg-turbo's own limit.
+const maxScans = 500
+
+// jpegHeader is what the markers of a JPEG say (ITU-T T.81, annex B).
+type jpegHeader struct {
+	width, height int
+	components    int
+	progressive   bool
+	arithmetic    bool
+	scans         int
+	lastScan      int // offset of the last SOS marker
+	end           int // offset of EOI, -1 when the file ends before it
+	exif          []byte
+	adobe         bool // an Adobe APP14 segment is there
+}
+
+// readJPEGHeader walks all markers up to EOI, the entropy-coded data between them included, and refuses
+// processes that no decoder here has: so that both decoders refuse the same files in the same words, and
+// a file that was cut off is known before anything is decoded.
+func readJPEGHeader(data []byte) (jpegHeader, error) {
+	h := jpegHeader{end: -1}
+	for at := 2; ; {
+		// A marker is 0xff, any number of fill bytes 0xff, and a byte that is neither 0 nor 0xff. What
+		// is between segments and is no marker is passed over, as libjpeg does.
+		i := bytes.IndexByte(data[min(at, len(data)):], 0xff)
+		if i < 0 {
+			break
+		}
+		at += i
+		start := at
+		for at < len(data) && data[at] == 0xff {
+			at++
+		}
+		if at >= len(data) {
+			break
+		}
+		marker := data[at]
+		at++
+		if marker == 0 || marker == 0x01 || marker >= 0xd0 && marker <= 0xd8 { // stuffing, TEM, RSTn, SOI
+			continue
+		}
+		if marker == 0xd9 {
+			h.end = start
+			break
+		}
+		if at+2 > len(data) {
+			break
+		}
+		n := int(binary.BigEndian.Uint16(data[at:]))
+		if n < 2 {
+			return h, fault.Corruptf("corrupt_picture", "JPEG: a segment of length %d at byte %d", n, start)
+		}
+		whole := at+n <= len(data)
+		body := data[at+2 : min(at+n, len(data))]
+		switch {
+		case marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc: // SOFn
+			if err := h.frame(marker, body, start); err != nil {
+				return h, err
+			}
+		case marker == 0xf7:
+			return h, fault.Unsupportedf("unsupported_picture", "JPEG: the JPEG-LS variant is not read; convert the file to PNG first")
+		case marker == 0xda:
+			h.scans++
+			h.lastScan = start
+			if h.scans > maxScans {
+				return h, fault.Corruptf("corrupt_picture", "JPEG: more than %d scans", maxScans)
+			}
+		case marker == 0xe1 && h.exif == nil && bytes.HasPrefix(body, []byte("Exif\x00\x00")):
+			h.exif = body
+		case marker == 0xee && len(body) >= 12 && bytes.HasPrefix(body, []byte("Adobe")):
+			h.adobe = true
+		}
+		if !whole {
+			break
+		}
+		at += n
+	}
+	if h.width == 0 && h.end >= 0 {
+		return h, fault.Corruptf("corrupt_picture", "JPEG: no frame header before the end marker at byte %d", h.end)
+	}
+	return h, nil
+}
+
+// frame reads a SOF segment.
+func (h *jpegHeader) frame(marker byte, body []byte, at int) error {
+	if len(body) < 6 {
+		return nil // cut off there: h.end stays -1
+	}
+	if h.width != 0 {
+		return fault.Corruptf("corrupt_picture", "JPEG: a second frame header at byte %d", at)
+	}
+	bits := int(body[0])
+	height, width := int(binary.BigEndian.Uint16(body[1:])), int(binary.BigEndian.Uint16(body[3:]))
+	h.components = int(body[5])
+	unsupported := func(what string) error {
+		return fault.Unsupportedf("unsupported_picture", "JPEG: %s is not read; convert the file to PNG first", what)
+	}
+	switch marker {
+	case 0xc0, 0xc1:
+	case 0xc2:
+		h.progressive = true
+	case 0xc9:
+		h.arithmetic = true
+	case 0xca:
+		h.progressive, h.arithmetic = true, true
+	case 0xc3, 0xcb:
+		return unsupported("the lossless process")
+	default:
+		return unsupported(fmt.Sprintf("a hierarchical process (SOF%d)", marker-0xc0))
+	}
+	switch {
+	case bits != 8:
+		return unsupported(fmt.Sprintf("%d bits a sample", bits))
+	case height == 0 && width > 0:
+		return unsupported("a height that comes after the picture (DNL)")
+	case width == 0:
+		return fault.Corruptf("corrupt_picture", "JPEG: the header says %d x %d pixels", width, height)
+	case h.components != 1 && h.components != 3 && h.components != 4:
+		return unsupported(fmt.Sprintf("a picture of %d components", h.components))
+	}
+	h.width, h.height = width, height
+	return nil
+}
+
+func (t *Tools) decodeJPEG(data []byte, o PictureOptions, info *PictureInfo) (*vision.Picture, error) {
+	h, err := readJPEGHeader(data)
+	if err != nil {
+		return nil, err
+	}
+	if h.width == 0 {
+		return nil, fault.Corruptf("truncated", "JPEG: the file is cut off within its header, after %d bytes; fetch it again", len(data))
+	}
+	info.Width, info.Height, info.Bits, info.Orientation = h.width, h.height, 8, exifOrientation(h.exif)
+	if err := o.admit(info.Format, h.width, h.height); err != nil {
+		return nil, err
+	}
+	// Every block of 8 x 8 takes one bit at the least: a header that promises more than the file can hold
+	// is not worth allocating for.
+	if blocks := int64(h.width+7) / 8 * (int64(h.height+7) / 8); blocks > 8*int64(len(data)) {
+		return nil, fault.Corruptf("truncated", "JPEG: the header says %d x %d pixels, and %d bytes cannot hold them; fetch the file again", h.width, h.height, len(data))
+	}
+	if h.end < 0 && !o.AllowTruncated {
+		return nil, fault.Corruptf("truncated", "JPEG: the file is cut off: no end marker in its %d bytes; fetch it again, or set image.allow_truncated", len(data))
+	}
+	if h.scans == 0 {
+		return nil, fault.Corruptf("corrupt_picture", "JPEG: a header without a picture, in %d bytes", len(data))
+	}
+	if o.Decoder == "turbo" {
+		if t == nil || t.Turbo == nil {
+			return nil, fault.Environmentf("JPEG files are to be decoded by libjpeg-turbo, which this machine lacks (Debian: libturbojpeg0)")
+		}
+		info.Decoder = "turbo"
+		return t.Turbo.picture(data, h, o)
+	}
+	return goJPEG(data, h, o, info)
+}
+
+// picture decodes with libjpeg-turbo.
+func (t *TurboJPEG) picture(data []byte, h jpegHeader, o PictureOptions) (*vision.Picture, error) {
+	n := h.width * h.height
+	format, size := int32(tjRGB), 3
+	if h.components == 4 {
+		format, size = tjCMYK, 4
+	}
+	pix := make([]byte, size*n)
+	warning, failure := t.decode(data, pix, h.width, h.height, format)
+	if failure != "" {
+		return nil, fault.Corruptf("corrupt_picture", "JPEG: damaged somewhere in its %d bytes: %s (libjpeg-turbo)", len(data), failure)
+	}
+	// libjpeg goes on after damage and warns. Bytes between segments harm nothing; anything else means
+	// that pixels are made up. Only the first warning is known.
+	if warning != "" && !strings.Contains(warning, "extraneous bytes") && !o.AllowTruncated {
+		if strings.Contains(strings.ToLower(warning), "premature end") {
+			return nil, fault.Corruptf("truncated", "JPEG: the picture's data ends early, in a file of %d bytes (%s); fetch it again, or set image.allow_truncated", len(data), warning)
+		}
+		return nil, fault.Corruptf("corrupt_picture", "JPEG: damaged somewhere in its %d bytes: %s (libjpeg-turbo); image.allow_truncated keeps such pictures", len(data), warning)
+	}
+	if format == tjCMYK {
+		// As Pillow: every CMYK JPEG is taken for Adobe's, whose samples are inverted.
+		for i := range n {
+			s, d := pix[4*i:4*i+4:4*i+4], pix[3*i:3*i+3:3*i+3]
+			d[0], d[1], d[2] = cmykRGB(^s[0], ^s[1], ^s[2], ^s[3])
+		}
+		pix = pix[: 3*n : 3*n]
+	}
+	return &vision.Picture{Width: h.width, Height: h.height, Channels: 3, Pix: pix}, nil
+}
+
+// goJPEG decodes with the standard library, and converts as libjpeg does.
+func goJPEG(data []byte, h jpegHeader, o PictureOptions, info *PictureInfo) (*vision.Picture, error) {
+	if h.arithmetic {
+		return nil, fault.Unsupportedf("unsupported_picture", "JPEG: arithmetic coding is not read by the Go decoder; libjpeg-turbo reads it (image.jpeg: turbo)")
+	}
+	if h.components == 4 && !h.adobe {
+		data = markAdobe(data)
+	}
+	r := newPictureReader(data)
+	img, err := jpeg.Decode(r)
+	if err != nil {
+		if !o.AllowTruncated {
+			return nil, jpegError(r, h, err)
+		}
+		if img = salvageJPEG(data, h); img == nil {
+			return nil, jpegError(r, h, err)
+		}
+	}
+	if m, ok := img.(*image.YCbCr); ok {
+		if m.Rect.Dx() != h.width || m.Rect.Dy() != h.height {
+			return nil, fault.Corruptf("corrupt_picture", "JPEG: the header says %d x %d pixels and the data %d x %d", h.width, h.height, m.Rect.Dx(), m.Rect.Dy())
+		}
+		return ycbcrRGB(m), nil
+	}
+	return flatten(img, o, false, info)
+}
+
+// jpegError sorts image/jpeg's error by what it costs.
+func jpegError(r *pictureReader, h jpegHeader, err error) error {
+	what := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "invalid JPEG format: "), "unsupported JPEG feature: ")
+	var unsupported jpeg.UnsupportedError
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), what == "short Huffman data", what == "missing 0xff00 sequence":
+		// The last two: a marker, most often EOI, where the picture's data should go on.
+		return fault.Corruptf("truncated", "JPEG: the picture's data ends early, before byte %d of %d (%s); fetch it again, or set image.allow_truncated", r.at(), r.size, what)
+	case errors.As(err, &unsupported):
+		return fault.Unsupportedf("unsupported_picture", "JPEG: the Go decoder lacks something that this file uses (%s); libjpeg-turbo may read it (image.jpeg: turbo)", what)
+	}
+	return fault.Corruptf("corrupt_picture", "JPEG: damaged before byte %d of %d: %s", r.at(), r.size, what)
+}
+
+// markAdobe returns a copy with an Adobe segment that says "no transform": image/jpeg reads four
+// components only with one. libjpeg takes such files for CMYK as they stand, and so does Pillow.
+func markAdobe(data []byte) []byte {
+	const segment = "\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
+	out := make([]byte, 0, len(data)+len(segment))
+	out = append(out, data[:2]...)
+	out = append(out, segment...)
+	return append(out, data[2:]...)
+}
