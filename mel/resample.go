@@ -73,11 +73,11 @@ func newPolyphase(from, to int) (*polyphase, error) {
 		centre := float64(j) / float64(n) * float64(o)
 		lo := max(0, int(math.Ceil(centre-sincZeros*float64(o)/base))+width-1)
 		hi := min(2*width+o-1, int(math.Floor(centre+sincZeros*float64(o)/base))+width+1)
-		// torchaudio divides the phase's integers as a tensor, which rounds to float32.
+		// torchaudio divides the integers of phase and tap as tensors, which rounds both to float32.
 		offset := -float64(float32(j) / float32(n))
 		first := -1
 		for i := lo; i <= hi; i++ {
-			t := (offset + float64(i-width)/float64(o)) * base
+			t := (offset + float64(float32(i-width)/float32(o))) * base
 			if t <= -sincZeros || t >= sincZeros {
 				continue
 			}

@@ -61,6 +61,7 @@ func (p *Processor) Process(ctx context.Context, s *sample.Sample) (verdicts []f
 			err = fault.Corruptf("internal", "prep failed on %q: %v; please report it with the file (%s)", s.Key, r, whereOf(debug.Stack()))
 		}
 	}()
+	defer func() { err = p.withoutRoot(err) }()
 	media, err := p.Read(ctx, s)
 	if err != nil {
 		return nil, err
@@ -190,6 +191,17 @@ func (p *Processor) readWhole(part *sample.Part) ([]byte, error) {
 // limitTime bounds what an outside program may take for one file.
 func (p *Processor) limitTime(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, time.Duration(p.Config.Ingest.FFmpegSeconds*float64(time.Second)))
+}
+
+// withoutRoot takes this machine's path of the source out of a message: the ledger's bytes must not depend
+// on where a source is mounted.
+func (p *Processor) withoutRoot(err error) error {
+	var f *fault.Error
+	if !errors.As(err, &f) {
+		return err
+	}
+	detail := strings.ReplaceAll(f.Detail, p.Root+string(filepath.Separator), "")
+	return &fault.Error{Kind: f.Kind, Reason: f.Reason, Detail: detail, Err: err}
 }
 
 // inFile puts the file's name before a decoder's message.

@@ -158,7 +158,7 @@ func (r *Runner) work(ctx context.Context, sl *slot) {
 			sl.notes = append(sl.notes, v.Detail)
 		}
 	}
-	if e := sl.s.Metrics.Word("text_encoding"); err == nil && e != "" && e != "utf-8" && e != "ascii" {
+	if e := sl.s.Metrics.Word("text_encoding"); err == nil && e != "" && e != "utf-8" && e != "utf-8-bom" {
 		sl.notes = append(sl.notes, "caption read as "+e)
 	}
 }
