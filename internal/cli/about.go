@@ -38,16 +38,8 @@ func (s *session) versionCommand() *cli.Command {
 		Name: "version", Usage: "print the version and how the program was built",
 		Flags: []cli.Flag{jsonFlag}, OnUsageError: usageError,
 		Action: func(c *cli.Context) error {
-			experiment := ""
-			if bi, ok := debug.ReadBuildInfo(); ok {
-				for _, kv := range bi.Settings {
-					if kv.Key == "GOEXPERIMENT" {
-						experiment = kv.Value
-					}
-				}
-			}
-			fmt.Fprintf(s.results(c), "%s (%s, %s/%s, GOEXPERIMENT=%s, kernels %s)\n", toolVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH, experiment, mel.Variant())
-			return s.summary(c, map[string]any{"command": "version", "version": version, "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH, "experiment": experiment, "kernels": mel.Variant()})
+			fmt.Fprintf(s.results(c), "%s (%s, %s/%s, GOEXPERIMENT=%s, kernels %s)\n", toolVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH, experiment(), mel.Variant())
+			return s.summary(c, map[string]any{"command": "version", "version": version, "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH, "experiment": experiment(), "kernels": mel.Variant()})
 		},
 	}
 }
@@ -97,7 +89,7 @@ func (s *session) doctor(c *cli.Context) error {
 	tools := findTools(c.Context)
 	list := []finding{
 		{"processor", true, fmt.Sprintf("%s, %d cores in use", cpuid.CPU.BrandName, runtime.GOMAXPROCS(0)), "ingest works on one sample a core; --workers changes it"},
-		{"SIMD", mel.Variant() != "scalar", "kernels run as " + mel.Variant() + simdHint(), "several times faster sound and matrix kernels, with the same results to the bit"},
+		{"SIMD", strings.Contains(experiment(), "simd"), simdState(), "training's matrix products many times faster"},
 		{"ffmpeg", tools.FFmpeg != "", orMissing(tools.FFmpeg, tools.FFmpegVersion, "install ffmpeg, or name one in PREP_FFMPEG"), "video, AAC, Opus, WebM, AMR and whatever else it reads"},
 		{"ffprobe", tools.FFprobe != "", orMissing(tools.FFprobe, "", "comes with ffmpeg"), "start times of any container; MP4 is read without it"},
 		{"libjpeg-turbo", tools.Turbo != nil, foundOr(tools.Turbo != nil, "libturbojpeg, opened at run time", "Debian: libturbojpeg0"), "JPEG pixels equal to Pillow's, and faster; without it Go decodes, half a level off on average"},
@@ -131,10 +123,29 @@ func foundOr(found bool, what, hint string) string {
 	return "not found: " + hint
 }
 
-// simdHint says why the kernels are scalar where they need not be.
-func simdHint() string {
-	if mel.Variant() == "scalar" && runtime.GOARCH == "amd64" && cpuid.CPU.Supports(cpuid.AVX2) {
-		return " (the processor has AVX2: build with GOEXPERIMENT=simd)"
+// simdState says whether this build and this processor have vector paths.
+func simdState() string {
+	level := "no AVX2"
+	switch {
+	case cpuid.CPU.Supports(cpuid.AVX512F, cpuid.AVX512DQ, cpuid.AVX512BW, cpuid.AVX512VL):
+		level = "AVX-512"
+	case cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3):
+		level = "AVX2"
+	}
+	if strings.Contains(experiment(), "simd") {
+		return "the processor has " + level + ", and this build uses it"
+	}
+	return "the processor has " + level + "; this build does not use it (build with GOEXPERIMENT=simd)"
+}
+
+// experiment is the GOEXPERIMENT setting of the build.
+func experiment() string {
+	if bi, ok := debug.ReadBuildInfo(); ok {
+		for _, kv := range bi.Settings {
+			if kv.Key == "GOEXPERIMENT" {
+				return kv.Value
+			}
+		}
 	}
 	return ""
 }
