@@ -624,7 +624,7 @@ BAD = [
     ("noisy", "speech in white noise of the same level", "rejected:low_snr"),
     ("terse", "a caption of three characters", "rejected:short_text"),
     ("missing", "listed, but no media", "failed:missing"),
-    ("cutjpeg", "a JPEG that ends early", "failed:corrupt_image"),
+    ("cutjpeg", "a JPEG that ends early", "failed:truncated"),
     ("emptywav", "a WAV of 0 bytes", "failed:empty_file"),
 ]
 
