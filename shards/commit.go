@@ -2,6 +2,7 @@ package shards
 
 import (
 	"bufio"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -156,7 +157,8 @@ func LinkFile(dir, name string, data []byte) error {
 // writeAside fills a temporary file, flushes it and hands it to place. The temporary name is gone after.
 func writeAside(dir string, fill func(io.Writer) error, place func(temp string, f File) error) (err error) {
 	defer func() { err = explainWrite(dir, err) }()
-	f, err := os.CreateTemp(dir, tempPrefix+"*")
+	// Not os.CreateTemp, whose 0600 would shut a team out: the user's umask decides.
+	f, err := os.OpenFile(filepath.Join(dir, tempPrefix+rand.Text()), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return err
 	}
@@ -177,9 +179,6 @@ func writeAside(dir string, fill func(io.Writer) error, place func(temp string, 
 		return fmt.Errorf("writing a file in %s: %w", dir, h.err)
 	}
 	if err != nil {
-		return err
-	}
-	if err := f.Chmod(0o644); err != nil && !errors.Is(err, errors.ErrUnsupported) { // CreateTemp's 0600 shuts a team out
 		return err
 	}
 	if err := f.Sync(); err != nil {

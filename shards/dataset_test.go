@@ -236,7 +236,7 @@ func TestWriterRefuses(t *testing.T) {
 		"no type":     {Tensors: []sample.TensorField{{Name: "image", Shape: []int{1}}}},
 		"no shape":    {Tensors: []sample.TensorField{{Name: "image", DType: sample.Uint8}}},
 		"zero":        {Tensors: []sample.TensorField{{Name: "image", DType: sample.Uint8, Shape: []int{3, 0}}}},
-		"overflow":    {Tensors: []sample.TensorField{{Name: "image", DType: sample.Uint8, Shape: []int{1 << 31, 1 << 31, 4}}}},
+		"overflow":    {Tensors: []sample.TensorField{{Name: "image", DType: sample.Uint8, Shape: []int{1 << 30, 1 << 30, 1 << 30}}}},
 		"too large":   {Tensors: []sample.TensorField{{Name: "image", DType: sample.Float32, Shape: []int{64 << 20}}}},
 		"no modality": {Tensors: []sample.TensorField{{Name: "smell", DType: sample.Uint8, Shape: []int{3}}}},
 	} {
