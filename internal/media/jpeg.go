@@ -5,12 +5,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"image"
-	"image/jpeg"
-	"io"
 	"strings"
 
 	"prep/internal/fault"
+	"prep/internal/media/jpeg"
 	"prep/internal/vision"
 )
 
@@ -22,13 +20,10 @@ const maxScans = 500
 type jpegHeader struct {
 	width, height int
 	components    int
-	progressive   bool
 	arithmetic    bool
 	scans         int
-	lastScan      int // offset of the last SOS marker
 	end           int // offset of EOI, -1 when the file ends before it
 	exif          []byte
-	adobe         bool // an Adobe APP14 segment is there
 }
 
 // readJPEGHeader walks all markers up to EOI, the entropy-coded data between them included, and refuses
@@ -78,14 +73,11 @@ func readJPEGHeader(data []byte) (jpegHeader, error) {
 			return h, fault.Unsupportedf("unsupported_picture", "JPEG: the JPEG-LS variant is not read; convert the file to PNG first")
 		case marker == 0xda:
 			h.scans++
-			h.lastScan = start
 			if h.scans > maxScans {
 				return h, fault.Corruptf("corrupt_picture", "JPEG: more than %d scans", maxScans)
 			}
 		case marker == 0xe1 && h.exif == nil && bytes.HasPrefix(body, []byte("Exif\x00\x00")):
 			h.exif = body
-		case marker == 0xee && len(body) >= 12 && bytes.HasPrefix(body, []byte("Adobe")):
-			h.adobe = true
 		}
 		if !whole {
 			break
@@ -113,13 +105,9 @@ func (h *jpegHeader) frame(marker byte, body []byte, at int) error {
 		return fault.Unsupportedf("unsupported_picture", "JPEG: %s is not read; convert the file to PNG first", what)
 	}
 	switch marker {
-	case 0xc0, 0xc1:
-	case 0xc2:
-		h.progressive = true
-	case 0xc9:
+	case 0xc0, 0xc1, 0xc2:
+	case 0xc9, 0xca:
 		h.arithmetic = true
-	case 0xca:
-		h.progressive, h.arithmetic = true, true
 	case 0xc3, 0xcb:
 		return unsupported("the lossless process")
 	default:
@@ -169,7 +157,7 @@ func (t *Tools) decodeJPEG(data []byte, o PictureOptions, info *PictureInfo) (*v
 		info.Decoder = "turbo"
 		return t.Turbo.picture(data, h, o)
 	}
-	return goJPEG(data, h, o, info)
+	return goJPEG(data, h, o)
 }
 
 // picture decodes with libjpeg-turbo.
@@ -193,63 +181,42 @@ func (t *TurboJPEG) picture(data []byte, h jpegHeader, o PictureOptions) (*visio
 		return nil, fault.Corruptf("corrupt_picture", "JPEG: damaged somewhere in its %d bytes: %s (libjpeg-turbo); image.allow_truncated keeps such pictures", len(data), warning)
 	}
 	if format == tjCMYK {
-		// As Pillow: every CMYK JPEG is taken for Adobe's, whose samples are inverted.
-		for i := range n {
-			s, d := pix[4*i:4*i+4:4*i+4], pix[3*i:3*i+3:3*i+3]
-			d[0], d[1], d[2] = cmykRGB(^s[0], ^s[1], ^s[2], ^s[3])
-		}
-		pix = pix[: 3*n : 3*n]
+		pix = adobeRGB(pix)
 	}
 	return &vision.Picture{Width: h.width, Height: h.height, Channels: 3, Pix: pix}, nil
 }
 
-// goJPEG decodes with the standard library, and converts as libjpeg does.
-func goJPEG(data []byte, h jpegHeader, o PictureOptions, info *PictureInfo) (*vision.Picture, error) {
+// adobeRGB turns CMYK into RGB in place, as Pillow: every CMYK JPEG is taken for Adobe's, whose samples
+// are inverted.
+func adobeRGB(pix []uint8) []uint8 {
+	n := len(pix) / 4
+	for i := range n {
+		s, d := pix[4*i:4*i+4:4*i+4], pix[3*i:3*i+3:3*i+3]
+		d[0], d[1], d[2] = cmykRGB(^s[0], ^s[1], ^s[2], ^s[3])
+	}
+	return pix[: 3*n : 3*n]
+}
+
+// goJPEG decodes without a library of the system.
+func goJPEG(data []byte, h jpegHeader, o PictureOptions) (*vision.Picture, error) {
 	if h.arithmetic {
 		return nil, fault.Unsupportedf("unsupported_picture", "JPEG: arithmetic coding is not read by the Go decoder; libjpeg-turbo reads it (image.jpeg: turbo)")
 	}
-	if h.components == 4 && !h.adobe {
-		data = markAdobe(data)
-	}
-	r := newPictureReader(data)
-	img, err := jpeg.Decode(r)
+	img, err := jpeg.Decode(data, jpeg.Options{AllowDamage: o.AllowTruncated})
 	if err != nil {
-		if !o.AllowTruncated {
-			return nil, jpegError(r, h, err)
+		var truncated *jpeg.TruncatedError
+		var unsupported *jpeg.UnsupportedError
+		switch {
+		case errors.As(err, &truncated):
+			return nil, fault.Corruptf("truncated", "JPEG: the picture's data ends early, at byte %d of %d; fetch it again, or set image.allow_truncated", truncated.Offset, len(data))
+		case errors.As(err, &unsupported):
+			return nil, fault.Unsupportedf("unsupported_picture", "JPEG: %s is not read by the Go decoder; libjpeg-turbo may read it (image.jpeg: turbo)", unsupported.What)
 		}
-		if img = salvageJPEG(data, h); img == nil {
-			return nil, jpegError(r, h, err)
-		}
+		return nil, fault.Corruptf("corrupt_picture", "JPEG: damaged in its %d bytes: %v; image.allow_truncated keeps such pictures", len(data), err)
 	}
-	if m, ok := img.(*image.YCbCr); ok {
-		if m.Rect.Dx() != h.width || m.Rect.Dy() != h.height {
-			return nil, fault.Corruptf("corrupt_picture", "JPEG: the header says %d x %d pixels and the data %d x %d", h.width, h.height, m.Rect.Dx(), m.Rect.Dy())
-		}
-		return ycbcrRGB(m), nil
+	pix := img.Pix
+	if img.Components == 4 {
+		pix = adobeRGB(pix)
 	}
-	return flatten(img, o, false, info)
-}
-
-// jpegError sorts image/jpeg's error by what it costs.
-func jpegError(r *pictureReader, h jpegHeader, err error) error {
-	what := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "invalid JPEG format: "), "unsupported JPEG feature: ")
-	var unsupported jpeg.UnsupportedError
-	switch {
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), what == "short Huffman data", what == "missing 0xff00 sequence":
-		// The last two: a marker, most often EOI, where the picture's data should go on.
-		return fault.Corruptf("truncated", "JPEG: the picture's data ends early, before byte %d of %d (%s); fetch it again, or set image.allow_truncated", r.at(), r.size, what)
-	case errors.As(err, &unsupported):
-		return fault.Unsupportedf("unsupported_picture", "JPEG: the Go decoder lacks something that this file uses (%s); libjpeg-turbo may read it (image.jpeg: turbo)", what)
-	}
-	return fault.Corruptf("corrupt_picture", "JPEG: damaged before byte %d of %d: %s", r.at(), r.size, what)
-}
-
-// markAdobe returns a copy with an Adobe segment that says "no transform": image/jpeg reads four
-// components only with one. libjpeg takes such files for CMYK as they stand, and so does Pillow.
-func markAdobe(data []byte) []byte {
-	const segment = "\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
-	out := make([]byte, 0, len(data)+len(segment))
-	out = append(out, data[:2]...)
-	out = append(out, segment...)
-	return append(out, data[2:]...)
+	return vision.RGB(&vision.Picture{Width: img.Width, Height: img.Height, Channels: len(pix) / (img.Width * img.Height), Pix: pix}), nil
 }

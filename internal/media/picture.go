@@ -34,8 +34,8 @@ type PictureOptions struct {
 	// Depth16 says what becomes of 16-bit samples: "scale" (also "") rounds v*255/65535; "clip" does what
 	// Pillow does: grey is cut at 255, colour and grey with alpha keep the high byte.
 	Depth16 string
-	// Decoder of JPEG files: "go" (also ""), or "turbo", libjpeg-turbo in Tools.Turbo, whose pixels are
-	// equal to Pillow's. All other formats are decoded in Go.
+	// Decoder of JPEG files: "go" (also ""), or "turbo", libjpeg-turbo in Tools.Turbo. Both give Pillow's
+	// pixels; the library is faster. All other formats are decoded in Go.
 	Decoder string
 	// MaxPixels bounds width times height, 0: DefaultMaxPixels. It is held against the header before
 	// anything is allocated.

@@ -1,0 +1,132 @@
+package jpeg
+
+// Constants of the inverse DCT, in 13-bit fixed point. The algorithm is Loeffler, Ligtenberg and
+// Moschytz's (ICASSP 1989) with 12 multiplications, in the form and with the roundings of libjpeg's
+// jidctint.c: bits, not only numbers, have to agree.
+const (
+	dctBits  = 13
+	passBits = 2 // extra bits kept between the passes
+
+	fix0298 = 2446
+	fix0390 = 3196
+	fix0541 = 4433
+	fix0765 = 6270
+	fix0899 = 7373
+	fix1175 = 9633
+	fix1501 = 12299
+	fix1847 = 15137
+	fix1961 = 16069
+	fix2053 = 16819
+	fix2562 = 20995
+	fix3072 = 25172
+)
+
+// butterfly is the one-dimensional transform of eight coefficients to four sums and four differences:
+// output k is even[k]+odd[k], output 7-k is even[k]-odd[k], scaled by 2^13.
+func butterfly(x0, x1, x2, x3, x4, x5, x6, x7 int32) (e0, e1, e2, e3, o0, o1, o2, o3 int32) {
+	z := (x2 + x6) * fix0541
+	t2, t3 := z-x6*fix1847, z+x2*fix0765
+	t0, t1 := (x0+x4)<<dctBits, (x0-x4)<<dctBits
+	e0, e3, e1, e2 = t0+t3, t0-t3, t1+t2, t1-t2
+
+	z1, z2, z3, z4 := x7+x1, x5+x3, x7+x3, x5+x1
+	z5 := (z3 + z4) * fix1175
+	z1 *= -fix0899
+	z2 *= -fix2562
+	z3 = z5 - z3*fix1961
+	z4 = z5 - z4*fix0390
+	o3 = x7*fix0298 + z1 + z3
+	o2 = x5*fix2053 + z2 + z4
+	o1 = x3*fix3072 + z2 + z3
+	o0 = x1*fix1501 + z1 + z4
+	return
+}
+
+// inverseDCT writes the 8 x 8 samples of a block (coefficients in natural order) to dst, whose rows are
+// stride apart. flat says that only the first coefficient is not zero.
+func inverseDCT(dst []uint8, stride int, block *[64]int16, quant *[64]int32, flat bool) {
+	if flat {
+		v := sample((int32(block[0])*quant[0]<<passBits + 1<<(passBits+2)) >> (passBits + 3))
+		for range 8 {
+			row := dst[:8:8]
+			for x := range row {
+				row[x] = v
+			}
+			if len(dst) <= stride {
+				break
+			}
+			dst = dst[stride:]
+		}
+		return
+	}
+	var w [64]int32
+	for x := range 8 {
+		x1, x2, x3, x4 := block[8+x], block[16+x], block[24+x], block[32+x]
+		x5, x6, x7 := block[40+x], block[48+x], block[56+x]
+		first := int32(block[x]) * quant[x]
+		if x1|x2|x3|x4|x5|x6|x7 == 0 {
+			first <<= passBits
+			for y := range 8 {
+				w[8*y+x] = first
+			}
+			continue
+		}
+		e0, e1, e2, e3, o0, o1, o2, o3 := butterfly(first,
+			int32(x1)*quant[8+x], int32(x2)*quant[16+x], int32(x3)*quant[24+x], int32(x4)*quant[32+x],
+			int32(x5)*quant[40+x], int32(x6)*quant[48+x], int32(x7)*quant[56+x])
+		const shift, half = dctBits - passBits, 1 << (dctBits - passBits - 1)
+		w[x], w[56+x] = (e0+o0+half)>>shift, (e0-o0+half)>>shift
+		w[8+x], w[48+x] = (e1+o1+half)>>shift, (e1-o1+half)>>shift
+		w[16+x], w[40+x] = (e2+o2+half)>>shift, (e2-o2+half)>>shift
+		w[24+x], w[32+x] = (e3+o3+half)>>shift, (e3-o3+half)>>shift
+	}
+	for y := range 8 {
+		r := w[8*y : 8*y+8 : 8*y+8]
+		row := dst[y*stride:][:8:8]
+		if r[1]|r[2]|r[3]|r[4]|r[5]|r[6]|r[7] == 0 {
+			v := sample((r[0] + 1<<(passBits+2)) >> (passBits + 3))
+			for x := range row {
+				row[x] = v
+			}
+			continue
+		}
+		e0, e1, e2, e3, o0, o1, o2, o3 := butterfly(r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7])
+		const shift, half = dctBits + passBits + 3, 1 << (dctBits + passBits + 2)
+		row[0], row[7] = sample((e0+o0+half)>>shift), sample((e0-o0+half)>>shift)
+		row[1], row[6] = sample((e1+o1+half)>>shift), sample((e1-o1+half)>>shift)
+		row[2], row[5] = sample((e2+o2+half)>>shift), sample((e2-o2+half)>>shift)
+		row[3], row[4] = sample((e3+o3+half)>>shift), sample((e3-o3+half)>>shift)
+	}
+}
+
+// sample shifts a level from around 0 to around 128 and cuts it to 0..255.
+func sample(v int32) uint8 {
+	v += 128
+	if uint32(v) > 255 {
+		return uint8(^(v >> 31))
+	}
+	return uint8(v)
+}
+
+// reconstruct turns the coefficients of a progressive picture into samples, and lets go of them.
+func (c *component) reconstruct() {
+	if c.quant == nil { // no scan had it: grey
+		for i := range c.plane {
+			c.plane[i] = 128
+		}
+		return
+	}
+	for i := 0; i < len(c.coeffs); i += 64 {
+		block := (*[64]int16)(c.coeffs[i:])
+		flat := true
+		for _, v := range block[1:] {
+			if v != 0 {
+				flat = false
+				break
+			}
+		}
+		b := i / 64
+		inverseDCT(c.plane[8*(b/c.blocks*c.stride+b%c.blocks):], c.stride, block, c.quant, flat)
+	}
+	c.coeffs = nil
+}

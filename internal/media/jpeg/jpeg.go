@@ -1,0 +1,316 @@
+// Package jpeg decodes JPEG files (ITU-T T.81: baseline, extended sequential with 8 bits, progressive;
+// Huffman coding) to the very pixels that libjpeg and libjpeg-turbo give with their defaults: the accurate
+// integer inverse DCT ("islow"), "fancy" interpolation of subsampled chroma, and the fixed-point conversion
+// of colours. Pillow, and so most training pipelines, see pictures through that library, so a pure-Go
+// program has to have its arithmetic to see the same; the standard library's image/jpeg rounds elsewhere
+// and repeats chroma samples, and it reads neither CMYK as Pillow writes it nor what is left of a file that
+// was cut off.
+//
+// It owns the decoding of one picture in memory. Which processes are refused in which words, metadata, and
+// what 4 components mean as RGB is the business of internal/media.
+package jpeg
+
+import "fmt"
+
+// Image is a decoded picture: interleaved samples of 8 bits, rows from the top without padding.
+type Image struct {
+	Width, Height int
+	// Components is 1 for grey, 3 for RGB, 4 for CMYK as libjpeg's JCS_CMYK: as stored, or turned back
+	// from YCCK. Whether 255 is full ink or none the format does not say (Adobe's files: none).
+	Components int
+	Pix        []uint8 // [Height][Width][Components]
+	// Damage is nil for a whole file. With Options.AllowDamage it says what was wrong first; pixels
+	// that were not to be had are mid-grey, or less sharp in a progressive file.
+	Damage error
+}
+
+// Options of Decode.
+type Options struct {
+	// AllowDamage keeps what can be decoded of a file that is cut off or damaged.
+	AllowDamage bool
+	// MaxPixels bounds width times height, 0: no bound but the format's own.
+	MaxPixels int64
+}
+
+// FormatError reports a file that is not as T.81 says.
+type FormatError struct {
+	Offset int // near which byte
+	What   string
+}
+
+func (e *FormatError) Error() string { return fmt.Sprintf("%s at byte %d", e.What, e.Offset) }
+
+// TruncatedError reports data that ends early: at the end of the file, or at a marker where the picture's
+// data should go on.
+type TruncatedError struct{ Offset int }
+
+func (e *TruncatedError) Error() string { return fmt.Sprintf("the data ends at byte %d", e.Offset) }
+
+// UnsupportedError reports a process or a size that is not decoded here.
+type UnsupportedError struct{ What string }
+
+func (e *UnsupportedError) Error() string { return e.What }
+
+// component is one of the picture's planes.
+type component struct {
+	id         uint8
+	h, v       int // sampling factors
+	selector   uint8
+	quant      *[64]int32 // latched when the component's first scan begins, natural order
+	wide, high int        // size in blocks of the plane proper, without what fills up the last MCU
+	stride     int        // bytes of a row of plane
+	blocks     int        // blocks of a row, with the fill
+	plane      []uint8
+	coeffs     []int16 // progressive only: blocks of 64, natural order
+	seen       bool    // a sequential scan has been
+}
+
+type decoder struct {
+	data []byte
+	pos  int
+	bits bits
+
+	width, height int
+	progressive   bool
+	comp          []component
+	hmax, vmax    int
+	mcusX, mcusY  int
+
+	quant    [4]*[64]int32
+	dc, ac   [4]*huffman
+	interval int // MCUs between restarts, 0: none
+
+	jfif      bool
+	adobe     bool
+	transform uint8
+
+	block [64]int16 // scratch of sequential scans
+}
+
+// Decode decodes a whole file. Errors are *FormatError, *TruncatedError or *UnsupportedError. Nothing is
+// allocated that the frame header's size (capped by Options.MaxPixels) does not ask for.
+func Decode(data []byte, o Options) (*Image, error) {
+	d := &decoder{data: data}
+	err := d.markers(o)
+	if err != nil {
+		if _, no := err.(*UnsupportedError); no || !o.AllowDamage || !d.begun() {
+			return nil, err
+		}
+	}
+	if !d.begun() {
+		return nil, d.errorf("no picture before the end marker")
+	}
+	if d.progressive {
+		for i := range d.comp {
+			d.comp[i].reconstruct()
+		}
+	}
+	img, e := d.output()
+	if e != nil {
+		return nil, e
+	}
+	img.Damage = err
+	return img, nil
+}
+
+// begun reports whether a scan has started.
+func (d *decoder) begun() bool {
+	for i := range d.comp {
+		if d.comp[i].plane != nil {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *decoder) errorf(format string, args ...any) error {
+	return &FormatError{d.pos, fmt.Sprintf(format, args...)}
+}
+
+// markers reads segments and scans up to EOI.
+func (d *decoder) markers(o Options) error {
+	if len(d.data) < 2 || d.data[0] != 0xff || d.data[1] != 0xd8 {
+		return d.errorf("no SOI marker")
+	}
+	d.pos = 2
+	for {
+		marker, err := d.nextMarker()
+		if err != nil {
+			return err
+		}
+		switch {
+		case marker == 0xd9: // EOI
+			return nil
+		case marker == 0x01 || marker >= 0xd0 && marker <= 0xd8: // without a segment
+			continue
+		}
+		if d.pos+2 > len(d.data) {
+			return &TruncatedError{len(d.data)}
+		}
+		n := int(d.data[d.pos])<<8 | int(d.data[d.pos+1])
+		if n < 2 {
+			return d.errorf("a segment of length %d", n)
+		}
+		if d.pos+n > len(d.data) {
+			return &TruncatedError{len(d.data)}
+		}
+		body := d.data[d.pos+2 : d.pos+n]
+		switch marker {
+		case 0xc0, 0xc1, 0xc2:
+			err = d.frame(marker, body, o)
+		case 0xc4:
+			err = d.huffmanTables(body)
+		case 0xdb:
+			err = d.quantTables(body)
+		case 0xdd:
+			if len(body) < 2 {
+				return d.errorf("a short DRI segment")
+			}
+			d.interval = int(body[0])<<8 | int(body[1])
+		case 0xda:
+			d.pos += n
+			if err := d.scan(body); err != nil {
+				return err
+			}
+			continue
+		case 0xe0:
+			d.jfif = d.jfif || len(body) >= 14 && string(body[:5]) == "JFIF\x00"
+		case 0xee:
+			if len(body) >= 12 && string(body[:5]) == "Adobe" {
+				d.adobe, d.transform = true, body[11]
+			}
+		default:
+			if marker >= 0xc3 && marker <= 0xcf {
+				return &UnsupportedError{fmt.Sprintf("process SOF%d", marker-0xc0)}
+			}
+		}
+		if err != nil {
+			return err
+		}
+		d.pos += n
+	}
+}
+
+// nextMarker passes over what is no marker, as libjpeg does, and leaves pos behind the marker.
+func (d *decoder) nextMarker() (uint8, error) {
+	for {
+		for d.pos < len(d.data) && d.data[d.pos] != 0xff {
+			d.pos++
+		}
+		for d.pos < len(d.data) && d.data[d.pos] == 0xff {
+			d.pos++
+		}
+		if d.pos >= len(d.data) {
+			return 0, &TruncatedError{len(d.data)}
+		}
+		m := d.data[d.pos]
+		d.pos++
+		if m != 0 {
+			return m, nil
+		}
+	}
+}
+
+// frame reads a SOF segment (B.2.2).
+func (d *decoder) frame(marker uint8, b []byte, o Options) error {
+	switch {
+	case d.comp != nil:
+		return d.errorf("a second frame header")
+	case len(b) < 6 || len(b) < 6+3*int(b[5]):
+		return d.errorf("a short frame header")
+	case b[0] != 8:
+		return &UnsupportedError{fmt.Sprintf("%d bits a sample", b[0])}
+	}
+	d.height, d.width = int(b[1])<<8|int(b[2]), int(b[3])<<8|int(b[4])
+	n := int(b[5])
+	switch {
+	case d.width == 0 || d.height == 0:
+		return d.errorf("a picture of %d x %d pixels", d.width, d.height)
+	case o.MaxPixels > 0 && int64(d.width)*int64(d.height) > o.MaxPixels:
+		return &UnsupportedError{fmt.Sprintf("%d x %d pixels", d.width, d.height)}
+	case n != 1 && n != 3 && n != 4:
+		return &UnsupportedError{fmt.Sprintf("%d components", n)}
+	}
+	d.progressive = marker == 0xc2
+	comp := make([]component, n)
+	d.hmax, d.vmax = 1, 1
+	for i := range comp {
+		p := b[6+3*i:]
+		c := component{id: p[0], h: int(p[1] >> 4), v: int(p[1] & 15), selector: p[2]}
+		if c.h < 1 || c.h > 4 || c.v < 1 || c.v > 4 || c.selector > 3 {
+			return d.errorf("component %d with sampling %d x %d and quantisation table %d", i, c.h, c.v, c.selector)
+		}
+		for j := range i {
+			if comp[j].id == c.id {
+				return d.errorf("two components of number %d", c.id)
+			}
+		}
+		d.hmax, d.vmax = max(d.hmax, c.h), max(d.vmax, c.v)
+		comp[i] = c
+	}
+	for i := range comp {
+		c := &comp[i]
+		if d.hmax%c.h != 0 || d.vmax%c.v != 0 {
+			return &UnsupportedError{fmt.Sprintf("sampling %d x %d of %d x %d", c.h, c.v, d.hmax, d.vmax)}
+		}
+		c.wide = ceil(d.width*c.h, 8*d.hmax)
+		c.high = ceil(d.height*c.v, 8*d.vmax)
+	}
+	d.mcusX, d.mcusY = ceil(d.width, 8*d.hmax), ceil(d.height, 8*d.vmax)
+	d.comp = comp
+	return nil
+}
+
+func ceil(a, b int) int { return (a + b - 1) / b }
+
+// allocate makes the planes when the first scan begins, all grey: what no scan fills stays so.
+func (d *decoder) allocate() {
+	for i := range d.comp {
+		c := &d.comp[i]
+		c.blocks = d.mcusX * c.h
+		c.stride = 8 * c.blocks
+		rows := d.mcusY * c.v
+		c.plane = make([]uint8, c.stride*8*rows)
+		if d.progressive {
+			c.coeffs = make([]int16, 64*c.blocks*rows)
+			continue
+		}
+		for j := range c.plane {
+			c.plane[j] = 128
+		}
+	}
+}
+
+// quantTables reads a DQT segment (B.2.4.1) to natural order.
+func (d *decoder) quantTables(b []byte) error {
+	for len(b) > 0 {
+		wide, id := int(b[0]>>4), b[0]&15
+		n := 64 << wide
+		if wide > 1 || id > 3 || len(b) < 1+n {
+			return d.errorf("a bad DQT segment")
+		}
+		t := new([64]int32)
+		for i := range 64 {
+			if wide == 1 {
+				t[natural[i]] = int32(b[1+2*i])<<8 | int32(b[2+2*i])
+			} else {
+				t[natural[i]] = int32(b[1+i])
+			}
+		}
+		d.quant[id] = t
+		b = b[1+n:]
+	}
+	return nil
+}
+
+// natural is the place in an 8 x 8 block of each coefficient of the zigzag (figure A.6).
+var natural = [64]uint8{
+	0, 1, 8, 16, 9, 2, 3, 10,
+	17, 24, 32, 25, 18, 11, 4, 5,
+	12, 19, 26, 33, 40, 48, 41, 34,
+	27, 20, 13, 6, 7, 14, 21, 28,
+	35, 42, 49, 56, 57, 50, 43, 36,
+	29, 22, 15, 23, 30, 37, 44, 51,
+	58, 59, 52, 45, 38, 31, 39, 46,
+	53, 60, 61, 54, 47, 55, 62, 63,
+}
