@@ -341,7 +341,11 @@ def main():
     parser.add_argument("shards", type=Path, metavar="SHARDS")
     parser.add_argument("--dump", type=Path, metavar="DIR", help="what `prep inspect SHARDS KEY --dump DIR` wrote")
     parser.add_argument("--key", help="the sample that was dumped")
-    args = parser.parse_args()
+    argv = sys.argv[1:]
+    if "--key" in argv[:-1]:  # AudioSet's IDs may begin with a dash, which argparse takes for an option
+        i = argv.index("--key")
+        argv[i : i + 2] = ["--key=" + argv[i + 1]]
+    args = parser.parse_args(argv)
     if (args.dump is None) != (args.key is None):
         parser.error("--dump and --key go together")
     if not (args.shards / "manifest.json").is_file():
