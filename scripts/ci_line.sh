@@ -42,7 +42,7 @@ rm -rf "$work/killed"
 for i in 1 2 3 4 5 6 7 8 9 10; do
   "$prep" ingest "$tree" --config "$work/small.yaml" --out "$work/killed" --json >"$work/killed.json" 2>/dev/null &
   pid=$!
-  sleep "0.$((RANDOM % 9 + 1))"
+  sleep "$((RANDOM % 3 + 1)).$((RANDOM % 10))"
   kill -9 $pid 2>/dev/null || true
   wait $pid 2>/dev/null || true
 done
@@ -77,7 +77,7 @@ if [ -n "$python" ]; then
   key=$("$python" - "$work/w1" <<'PY'
 import glob, sys
 import duckdb
-print(duckdb.sql(f"select key from '{sys.argv[1]}/ledger-*.parquet' where outcome = 'written' and audio_duration_s is not null order by key limit 1").fetchone()[0])
+print(duckdb.sql(f"select key from '{sys.argv[1]}/ledger-*.parquet' where outcome = 'written' and audio_duration_s is not null order by key limit 1").fetchall()[0][0])
 PY
 )
   "$prep" inspect "$work/w1" "$key" --dump "$work/dump" >/dev/null
