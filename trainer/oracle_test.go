@@ -75,7 +75,7 @@ func TestInfoNCEAgreesWithGorgonia(t *testing.T) {
 		for i := range hub {
 			hub[i], other[i] = r.NormFloat64(), r.NormFloat64()
 		}
-		out, err := exec.Exec(
+		out, err := exec.Call(
 			tensors.FromFlatDataAndDimensions(hub, oracleRows, oracleDim),
 			tensors.FromFlatDataAndDimensions(other, oracleRows, oracleDim))
 		if err != nil {

@@ -118,9 +118,9 @@ type Weight struct {
 }
 
 // Elements is the number of values.
-func (p *Weight) Elements() int {
+func (w *Weight) Elements() int {
 	n := 1
-	for _, d := range p.Shape {
+	for _, d := range w.Shape {
 		n *= d
 	}
 	return n

@@ -165,7 +165,7 @@ func (p process) run(ctx context.Context, consume func(output int, r io.Reader) 
 	// a child behind that holds them open, the deadline does it.
 	defer context.AfterFunc(ctx, func() {
 		for _, r := range readers {
-			r.SetReadDeadline(time.Now().Add(cmd.WaitDelay))
+			_ = r.SetReadDeadline(time.Now().Add(cmd.WaitDelay))
 		}
 	})()
 
@@ -176,7 +176,7 @@ func (p process) run(ctx context.Context, consume func(output int, r io.Reader) 
 			if failed[i] = consume(i, r); failed[i] != nil {
 				cancel()
 			}
-			io.Copy(io.Discard, r) // until the process ends, so that it is never blocked on this pipe
+			_, _ = io.Copy(io.Discard, r) // until the process ends, so that it is never blocked on this pipe
 		})
 	}
 	wg.Wait()

@@ -286,9 +286,6 @@ func (d *flacDecoder) frame() (int, error) {
 	}
 }
 
-// trailingTag reports an ID3v1 or APE tag behind the sound.
-func trailingTag(b []byte) bool { return isTagV1(b) }
-
 // flacError says what is wrong with a frame; lost that it does not even begin as one.
 type flacError struct {
 	what string
