@@ -9,6 +9,7 @@ import (
 	"image/png"
 	"io"
 	"runtime"
+	"slices"
 	"strings"
 
 	"golang.org/x/image/bmp"
@@ -102,14 +103,14 @@ func (t *Tools) DecodePicture(data []byte, o PictureOptions) (pix *vision.Pictur
 func (o PictureOptions) check() error {
 	for _, c := range []struct {
 		name, value string
-		allowed     string
+		allowed     []string
 	}{
-		{"alpha", o.Alpha, " white black drop "},
-		{"depth16", o.Depth16, " scale clip "},
-		{"JPEG decoder", o.Decoder, " go turbo "},
+		{"alpha", o.Alpha, []string{"white", "black", "drop"}},
+		{"depth16", o.Depth16, []string{"scale", "clip"}},
+		{"JPEG decoder", o.Decoder, []string{"go", "turbo"}},
 	} {
-		if !strings.Contains(c.allowed, " "+c.value+" ") && c.value != "" {
-			return fault.Usagef("%s %q for pictures, want one of%s", c.name, c.value, strings.TrimRight(c.allowed, " "))
+		if c.value != "" && !slices.Contains(c.allowed, c.value) {
+			return fault.Usagef("%s %q for pictures, want one of %s", c.name, c.value, strings.Join(c.allowed, ", "))
 		}
 	}
 	if o.MaxPixels < 0 {
