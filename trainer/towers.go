@@ -236,6 +236,6 @@ func (t *towerSpec) scaleName() string {
 
 // decays reports whether weight decay applies to a parameter under decay "matrices": to the matrices of
 // linear layers and stems and to the token embedding, not to biases, norms, tokens, positions and scales.
-func (p *Weight) decays() bool {
-	return len(p.Shape) >= 2 && !(p.Shape[0] == 1 && len(p.Shape) == 3)
+func (w *Weight) decays() bool {
+	return len(w.Shape) >= 2 && !(w.Shape[0] == 1 && len(w.Shape) == 3)
 }
