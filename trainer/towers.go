@@ -188,12 +188,12 @@ func StateDict(m *configs.Model) []Weight {
 				add(initNormal, 1/math.Sqrt(float64(w)), b+".attn.bias_k", 1, 1, w)
 				add(initNormal, 1/math.Sqrt(float64(w)), b+".attn.bias_v", 1, 1, w)
 			}
-			add(initNormal, 0.02, b+".attn.out_proj.weight", w, w)
+			add(initNormal, linearSpread(w), b+".attn.out_proj.weight", w, w)
 			add(initZeros, 0, b+".attn.out_proj.bias", w)
 			norm(b+".norm_1", w)
-			add(initNormal, 0.02, b+".mlp.fc1.weight", m.MLPRatio*w, w)
+			add(initNormal, linearSpread(w), b+".mlp.fc1.weight", m.MLPRatio*w, w)
 			add(initZeros, 0, b+".mlp.fc1.bias", m.MLPRatio*w)
-			add(initNormal, 0.02, b+".mlp.fc2.weight", w, m.MLPRatio*w)
+			add(initNormal, linearSpread(w), b+".mlp.fc2.weight", w, m.MLPRatio*w)
 			add(initZeros, 0, b+".mlp.fc2.bias", w)
 			norm(b+".norm_2", w)
 		}
@@ -214,6 +214,13 @@ func StateDict(m *configs.Model) []Weight {
 		add(initValue, math.Log(c.Scale), t.scaleName()).Buffer = !c.Learnable
 	}
 	return out
+}
+
+// linearSpread is the deviation that a block's linear layers start with: ImageBind's 0.02 at the widths it
+// has, and more in towers narrower than its audio tower, so that a layer keeps its gain of about a half. At
+// 0.02 a narrow tower starts as a near identity and takes several times as long to learn anything.
+func linearSpread(width int) float64 {
+	return 0.02 * math.Sqrt(max(1, 768/float64(width)))
 }
 
 // headNames returns the prefix of the head's norm and the name of its projection. The numbers are the

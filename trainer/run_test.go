@@ -1,0 +1,423 @@
+package trainer
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"prep/configs"
+	"prep/internal/fault"
+	"prep/internal/sample"
+)
+
+var testData = dataID{Manifest: strings.Repeat("ab", 32), Samples: 14}
+
+func sixSenses() memory {
+	return synthetic(14, sample.Image, sample.Text, sample.Audio, sample.Depth, sample.Thermal, sample.IMU)
+}
+
+func options(dir string, resume bool) Options {
+	return Options{RunDir: dir, Resume: resume, Progress: func(Event) {}, Log: func(string) {}}
+}
+
+func readFile(t *testing.T, path ...string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(path...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// sameCheckpoint holds the files of two checkpoints to each other, byte for byte.
+func sameCheckpoint(t *testing.T, a, b string) {
+	t.Helper()
+	for _, f := range []string{weightsFile, optimizerFile} {
+		if readFile(t, a, f) != readFile(t, b, f) {
+			t.Errorf("%s differs between %s and %s", f, a, b)
+		}
+	}
+}
+
+// A run of all six senses, with every kind of noise on, ends with the same bytes whether it goes straight
+// through or is stopped at every single step and resumed.
+func TestResumeIsExact(t *testing.T) {
+	c := small(t)
+	for _, tw := range towers {
+		tw.config(&c.Model).DropPath = 0.3
+	}
+	rows := sixSenses()
+	straight := filepath.Join(t.TempDir(), "run")
+	want, err := run(t.Context(), options(straight, false), c, rows, testData)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(want.Pairs) != 5 || want.Epochs != c.Train.Epochs {
+		t.Fatalf("got %+v", want)
+	}
+	for name, p := range want.Pairs {
+		if !(p.Loss > 0) || !(p.TrainR1 >= 0 && p.TrainR1 <= 1) || p.TrainItems < 2 {
+			t.Errorf("%s: %+v", name, p)
+		}
+	}
+
+	stopped := filepath.Join(t.TempDir(), "run")
+	var got *Summary
+	stops := 0
+	for resume := false; ; resume = true {
+		ctx, cancel := context.WithCancel(t.Context())
+		o := options(stopped, resume)
+		steps := 0
+		o.Progress = func(e Event) {
+			if steps++; steps == 3+stops%3 { // at different places of the epochs
+				cancel()
+			}
+		}
+		got, err = run(ctx, o, c, rows, testData)
+		cancel()
+		if !errors.Is(err, context.Canceled) {
+			break
+		}
+		if got == nil || got.Checkpoint == "" {
+			t.Fatalf("cancelled without a checkpoint: %+v", got)
+		}
+		stops++
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stops < 3 {
+		t.Errorf("stopped only %d times", stops)
+	}
+	sameCheckpoint(t, want.Checkpoint, got.Checkpoint)
+	for name, p := range want.Pairs {
+		if got.Pairs[name] != p {
+			t.Errorf("%s: %+v, straight through %+v", name, got.Pairs[name], p)
+		}
+	}
+	// The metrics have each step once, in order.
+	if a, b := strings.Count(readFile(t, straight, metricsFile), "\n"), strings.Count(readFile(t, stopped, metricsFile), "\n"); a != b {
+		t.Errorf("%d lines of metrics, straight through %d", b, a)
+	}
+}
+
+// TestKilledChild is the child of TestKilled: a training that is killed from outside.
+func TestKilledChild(t *testing.T) {
+	dir := os.Getenv("PREP_TEST_RUN")
+	if dir == "" {
+		return // only ever started by TestKilled
+	}
+	c := small(t)
+	c.Train.CheckpointEpochs = 1
+	o := options(dir, os.Getenv("PREP_TEST_RESUME") != "")
+	o.Progress = func(e Event) { os.Stderr.WriteString("step\n") }
+	if _, err := run(t.Context(), o, c, synthetic(12, sample.Image, sample.Text), testData); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// SIGKILL at any moment leaves a run that resumes to the same bytes.
+func TestKilled(t *testing.T) {
+	c := small(t)
+	c.Train.CheckpointEpochs = 1
+	want, err := run(t.Context(), options(filepath.Join(t.TempDir(), "run"), false), c, synthetic(12, sample.Image, sample.Text), testData)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "run")
+	begun := false
+	for kill := 0; ; kill++ {
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestKilledChild$")
+		cmd.Env = append(os.Environ(), "PREP_TEST_RUN="+dir)
+		if begun {
+			cmd.Env = append(cmd.Env, "PREP_TEST_RESUME=1")
+		}
+		out, err := cmd.StderrPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		buf := make([]byte, 5)
+		steps := 0
+		for {
+			if _, err := io.ReadFull(out, buf); err != nil {
+				break
+			}
+			if steps++; steps == kill+2 && kill < 3 {
+				cmd.Process.Signal(syscall.SIGKILL)
+			}
+		}
+		err = cmd.Wait()
+		if _, statErr := os.Stat(filepath.Join(dir, configFile)); statErr == nil {
+			begun = true
+		}
+		if err == nil {
+			break
+		}
+		if kill > 10 {
+			t.Fatal(err)
+		}
+	}
+	sameCheckpoint(t, want.Checkpoint, filepath.Join(dir, checkpointsDir, filepath.Base(want.Checkpoint)))
+}
+
+// What a person can get wrong with a run directory gets one sentence, and nothing is lost.
+func TestRunDirectoryRefusals(t *testing.T) {
+	c := small(t)
+	c.Train.Epochs = 1
+	rows := synthetic(6, sample.Image, sample.Text)
+	dir := filepath.Join(t.TempDir(), "run")
+	refused := func(want string, kind fault.Kind, o Options, c configs.Config, id dataID) {
+		t.Helper()
+		_, err := run(t.Context(), o, c, rows, id)
+		if err == nil || !strings.Contains(err.Error(), want) || fault.KindOf(err) != kind {
+			t.Errorf("got %v (%v), want %q", err, fault.KindOf(err), want)
+		}
+	}
+	refused("holds no run to resume", fault.Input, options(dir, true), c, testData)
+	first, err := run(t.Context(), options(dir, false), c, rows, testData)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused("holds a run already", fault.Usage, options(dir, false), c, testData)
+	other := c
+	other.Train.LearningRate, other.Model.Vision.Blocks = 0.5, 3
+	refused("model.vision.blocks: 2 there, 3 now; train.learning_rate", fault.Usage, options(dir, true), other, testData)
+	refused("other shards", fault.Usage, options(dir, true), c, dataID{Manifest: strings.Repeat("cd", 32)})
+	refused("another selection (none there, efef", fault.Usage, options(dir, true), c, dataID{Manifest: testData.Manifest, Selection: strings.Repeat("ef", 32)})
+	unlock, err := lock(filepath.Join(dir, lockFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused("another prep is training in "+dir, fault.Environment, options(dir, true), c, testData)
+	unlock()
+	foreign := t.TempDir()
+	if err := os.WriteFile(filepath.Join(foreign, "letter.txt"), []byte("dear"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	refused("is not empty (letter.txt)", fault.Usage, options(foreign, false), c, testData)
+	refused("there is no config.yaml", fault.Input, options(foreign, true), c, testData)
+
+	// More epochs are not another run.
+	c.Train.Epochs = 2
+	second, err := run(t.Context(), options(dir, true), c, rows, testData)
+	if err != nil || second.Epochs != 2 {
+		t.Fatalf("%+v %v", second, err)
+	}
+	straight, err := run(t.Context(), options(filepath.Join(t.TempDir(), "run"), false), c, rows, testData)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sameCheckpoint(t, second.Checkpoint, straight.Checkpoint)
+	if y, err := RunConfig(dir); err != nil || !strings.Contains(string(y), "learning_rate: ") {
+		t.Errorf("%v: %s", err, y)
+	} else if back, err := configs.Load(configs.Layers{FileName: "run", File: y}); err != nil || configs.Diff(back, small(t), "model", "train") == nil {
+		t.Errorf("config.yaml does not load as what it was written from: %v", err)
+	} else if back.Train.Epochs != 1 || back.Model != small(t).Model {
+		t.Errorf("config.yaml holds %+v", back)
+	}
+	_ = first
+}
+
+// Any damaged byte of the newest checkpoint is found; training falls back to the one before and says so.
+func TestDamagedCheckpointFallsBack(t *testing.T) {
+	c := small(t)
+	c.Train.Epochs, c.Train.CheckpointEpochs, c.Train.Keep = 3, 1, 5
+	rows := synthetic(6, sample.Image, sample.Text)
+	dir := filepath.Join(t.TempDir(), "run")
+	want, err := run(t.Context(), options(dir, false), c, rows, testData)
+	if err != nil {
+		t.Fatal(err)
+	}
+	weights := readFile(t, want.Checkpoint, weightsFile)
+	for _, damage := range []struct {
+		file string
+		do   func(b []byte) []byte
+	}{
+		{weightsFile, func(b []byte) []byte { b[len(b)/2] ^= 1; return b }},
+		{optimizerFile, func(b []byte) []byte { return b[:len(b)-4] }},
+		{stateFile, func(b []byte) []byte {
+			return []byte(strings.Replace(string(b), `"epoch": 3`, `"epoch": 4`, 1))
+		}},
+		{stateFile, func(b []byte) []byte { return nil }},
+	} {
+		path := filepath.Join(want.Checkpoint, damage.file)
+		if err := os.WriteFile(path, damage.do([]byte(readFile(t, path))), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		o := options(dir, true)
+		var log []string
+		o.Log = func(s string) { log = append(log, s) }
+		got, err := run(t.Context(), o, c, rows, testData)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if said := strings.Join(log, "\n"); !strings.Contains(said, "is damaged ("+damage.file) || !strings.Contains(said, "epoch 3, step 2") {
+			t.Errorf("%s: said %s", damage.file, said)
+		}
+		if got.Checkpoint != want.Checkpoint || readFile(t, got.Checkpoint, weightsFile) != weights {
+			t.Errorf("%s: the checkpoint made again differs", damage.file)
+		}
+		if err := os.RemoveAll(filepath.Join(filepath.Dir(want.Checkpoint), damagedPrefix+filepath.Base(want.Checkpoint))); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// full is a disk with room for so many bytes.
+type full struct {
+	syncWriter
+	room *int
+}
+
+func (f full) Write(b []byte) (int, error) {
+	if *f.room -= len(b); *f.room < 0 {
+		return 0, &os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}
+	}
+	return f.syncWriter.Write(b)
+}
+
+// A disk that fills up within a checkpoint costs that checkpoint, with one clear sentence, and no other.
+func TestFullDisk(t *testing.T) {
+	c := small(t)
+	rows := synthetic(6, sample.Image, sample.Text)
+	p, err := newPairing(rows, c.Train, c.Model.Vocab)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := newEngine(c.Model, c.Train)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.close()
+	dir, err := openRun(filepath.Join(t.TempDir(), "run"), c, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.close()
+	if err := dir.openMetrics(0); err != nil {
+		t.Fatal(err)
+	}
+	st := newState(c, testData)
+	first, err := dir.save(e, st, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	room := 100_000
+	dir.create = func(path string) (syncWriter, error) {
+		f, err := os.Create(path)
+		return full{f, &room}, err
+	}
+	st.Step++
+	_, err = dir.save(e, st, 3)
+	if fault.KindOf(err) != fault.Environment || !strings.Contains(err.Error(), "no space left") || !strings.Contains(err.Error(), "earlier ones are whole") {
+		t.Errorf("got %v", err)
+	}
+	if _, path, err := dir.latest(func(s string) { t.Error(s) }); err != nil || path != first {
+		t.Errorf("latest is %s, %v", path, err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir.path, checkpointsDir, ".tmp-*")); len(left) > 0 {
+		t.Errorf("left %v", left)
+	}
+	_ = p
+}
+
+// What cannot be trained on is refused in one sentence that names it.
+func TestBadInput(t *testing.T) {
+	broken := func(m sample.Modality, change func(*sample.Tensor)) memory {
+		s := synthetic(6, sample.Image, sample.Text, sample.Audio)
+		change(&s[3].Tensors[m])
+		return s
+	}
+	nan := func(x *sample.Tensor) {
+		for i := 0; i < len(x.Data); i += 2 {
+			x.Data[i], x.Data[i+1] = 0, 0x7e // float16 NaN, in every clip
+		}
+	}
+	for name, bad := range map[string]struct {
+		rows memory
+		want string
+	}{
+		"nothing":       {nil, "no sample to train on"},
+		"no hub":        {synthetic(4, sample.Text, sample.Audio), "has an image or a video"},
+		"hub alone":     {synthetic(4, sample.Image), "fewer than two have another modality (text, audio, depth, thermal, imu)"},
+		"one pair":      {append(synthetic(1, sample.Image, sample.Text), synthetic(9, sample.Image)[1:]...), "fewer than two"},
+		"NaN":           {broken(sample.Audio, nan), "item-003: its audio holds a value that is not finite"},
+		"token id":      {broken(sample.Text, func(x *sample.Tensor) { x.Data[6] = 9 }), "item-003: token id"},
+		"negative id":   {broken(sample.Text, func(x *sample.Tensor) { x.Data[7] = 255 }), "item-003: token id"},
+		"short data":    {broken(sample.Image, func(x *sample.Tensor) { x.Data = x.Data[1:] }), "item-003: image holds uint8"},
+		"another shape": {broken(sample.Audio, func(x *sample.Tensor) { x.Shape = []int{3, 1, 204, 128} }), "item-003: audio has shape"},
+		"another dtype": {broken(sample.Image, func(x *sample.Tensor) { x.DType = sample.Float16 }), "item-003: image holds float16"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := small(t)
+			c.Train.Epochs = 1
+			_, err := run(t.Context(), options(filepath.Join(t.TempDir(), "run"), false), c, bad.rows, testData)
+			if fault.KindOf(err) != fault.Input || !strings.Contains(err.Error(), bad.want) {
+				t.Errorf("got %v, want %q", err, bad.want)
+			}
+		})
+	}
+}
+
+// A training that runs away ends with the keys of its batch, before the broken weights reach the disk.
+func TestDivergenceNamesTheBatch(t *testing.T) {
+	c := small(t)
+	c.Train.LearningRate, c.Train.Clip, c.Train.Schedule.WarmupEpochs, c.Train.Epochs = 10, 0, 0, 200
+	c.Train.Beta1, c.Train.Beta2, c.Train.Epsilon = 0, 0, 1e-30
+	c.Model.Text.Scale = 100
+	_, err := run(t.Context(), options(filepath.Join(t.TempDir(), "run"), false), c, synthetic(6, sample.Image, sample.Text), testData)
+	if err == nil {
+		t.Skip("this machine's arithmetic survived a rate of 10")
+	}
+	for _, want := range []string{"training diverged", "item-000", "item-005", "image-text"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%v lacks %q", err, want)
+		}
+	}
+}
+
+// The whole way from shards on disk: schema and selection are read, and the summary counts.
+func TestRunFromShards(t *testing.T) {
+	dir := t.TempDir()
+	all := synthetic(12, sample.Image, sample.Text)
+	for _, s := range synthetic(4, sample.Video, sample.Audio) { // some with a video as the hub
+		s.Key = "video-" + s.Key
+		all = append(all, s)
+	}
+	writeShards(t, filepath.Join(dir, "shards"), all)
+	c := small(t)
+	c.Train.Epochs = 1
+	var events []Event
+	sum, err := Run(t.Context(), Options{Shards: filepath.Join(dir, "shards"), RunDir: filepath.Join(dir, "runs", "1"), Epochs: 2, Config: c,
+		Progress: func(e Event) { events = append(events, e) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sum.Samples != 16 || sum.Epochs != 2 || sum.Pairs["image-text"].Items < 2 || sum.Pairs["video-audio"].Items != 0 || sum.Pairs["video-audio"].TrainItems != 4 {
+		t.Errorf("%+v", sum)
+	}
+	last := events[len(events)-1]
+	if len(events) != sum.Steps || last.Step != last.Steps || last.Checkpoint != sum.Checkpoint || len(last.Losses) != 2 || math.IsNaN(sum.Loss) {
+		t.Errorf("%+v", last)
+	}
+	if _, err := Run(t.Context(), Options{Shards: dir, RunDir: filepath.Join(dir, "runs", "2"), Config: c}); fault.KindOf(err) != fault.Input || !strings.Contains(err.Error(), "no finished shards folder") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "runs", "2")); err == nil {
+		t.Error("a refused run left a folder")
+	}
+	c.Train.Batch = 0
+	if _, err := Run(t.Context(), Options{Shards: filepath.Join(dir, "shards"), RunDir: filepath.Join(dir, "runs", "2"), Config: c}); fault.KindOf(err) != fault.Usage {
+		t.Errorf("got %v", err)
+	}
+}
