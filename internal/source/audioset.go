@@ -1,19 +1,11 @@
 package source
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/csv"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"path"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,372 +14,405 @@ import (
 	"prep/internal/sample"
 )
 
+// captionPeeks bounds how many CSVs detection opens to look for an AudioCaps header.
+const captionPeeks = 64
+
+// findsAudioSet looks for a list of segments, or for AudioCaps lists near the root.
 func findsAudioSet(t *tree) bool {
-	return slices.ContainsFunc(t.sorted(), func(n string) bool { return strings.HasSuffix(n, "_segments.csv") })
+	peeked := 0
+	for _, f := range t.files {
+		if isSegmentList(f.name) {
+			return true
+		}
+		if strings.Count(f.name, "/") <= 1 && strings.EqualFold(path.Ext(f.name), ".csv") && peeked < captionPeeks {
+			peeked++
+			if t.startsWith(f.name, isCaptionHeader) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
-// segment is one row of a *_segments.csv.
-type segment struct {
-	id         string
-	start, end float64 // seconds
-	mids       []string
-	list       string // the CSV it stands in
+// startsWith reports whether a table's first row fits.
+func (t *tree) startsWith(name string, fits func([]string) bool) bool {
+	f, err := t.open(name)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	c, err := newTable(name, io.LimitReader(f, 1<<16), commaOf(name), 0)
+	if err != nil {
+		return false
+	}
+	row, err := c.read()
+	return err == nil && fits(row)
 }
 
-// key is YTID_<start in ms>, unique as long as a list names a segment once.
-func (g segment) key() string { return fmt.Sprintf("%s_%d", g.id, int64(math.Round(g.start*1000))) }
+// audioSet gathers what the lists of a tree say.
+type audioSet struct {
+	tree     *tree
+	options  Options
+	segments []segment         // sorted by id and start when complete
+	first    map[string]int32  // id -> its first segment
+	names    map[string]string // mid -> display name
+	captions map[string][]captionRow
+	media    map[string][]mediaFile // id -> files, sorted by name
+	used     []bool                 // by index of tree.files
+	notes    []string
 
-// listAudioSet reads the official lists and finds the media by YTID anywhere below the root. A video
-// brings its sound unless a sound file is there; a picture of the same name is the frame. Whether a file
-// is cut to its segment already is decided at reading, from its duration. Captions come from AudioCaps
-// lists (audiocap_id,youtube_id,start_time,caption), else from the labels by the template. A listed
-// segment without any medium is a failed sample, "missing".
+	repeated, spare, extra, nameless, otherLists tally
+}
+
+// listAudioSet reads the official lists and finds the media by YTID anywhere below the root.
+//
+//	*_segments.csv            # comments, then YTID, start, end, "mid,mid"
+//	class_labels_indices.csv  index,mid,display_name
+//	ontology.json             names of classes that the labels lack
+//	any other .csv            captions if its header has youtube_id, start_time and caption (AudioCaps)
+//	vggsound.csv              YTID,start,label,split without a header: clips of 10 s
+//
+// Lists of captions alone are lists of segments as well, of 10 s each.
+//
+// Media are named ID.wav, YID.wav, ID_30.000.wav, ID_30.000_40.000.mp4, ID_30000_40000.flac (milliseconds)
+// or ID_30_40.m4a, with any extension of internal/media, in any folder. A name that states a start belongs
+// to the segment that starts there; one that states none, to all segments of its ID. A video brings its
+// sound unless a sound file is there; a picture is the frame. Of several files of one modality that fit a
+// segment, one that states its start comes first, then the first by path counts.
+//
+// The key is YTID_<start in milliseconds>, as in ID_30000; a second segment with the same start and
+// another end is ID_30000_35000. A segment that is listed more than once, in one list or in several, is
+// one sample with the labels of all. Labels are display names, the mid where no name is known. Captions
+// come from AudioCaps rows that start within half a second of the segment (the first of several), else
+// from the labels by the template; labels that are mere mids make none.
+//
+// A listed segment without sound or video is a failed sample, "missing". Media that no list names are
+// counted in a note.
 func listAudioSet(ctx context.Context, t *tree, o Options) (*Listing, error) {
-	l := &Listing{}
-	names := map[string]string{}
-	captions := map[string][]captionRow{}
-	var segments []segment
+	a := &audioSet{tree: t, options: o, names: map[string]string{}, captions: map[string][]captionRow{}}
+	if err := a.readLists(ctx); err != nil {
+		return nil, err
+	}
+	a.mergeRepeated()
+	if err := a.findMedia(ctx); err != nil {
+		return nil, err
+	}
+	l := &Listing{Samples: make([]sample.Sample, 0, len(a.segments))}
+	for i := range a.segments {
+		if i%4096 == 0 && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		l.Samples = append(l.Samples, a.sample(&a.segments[i]))
+	}
+	l.Notes = a.finishNotes()
+	return l, nil
+}
+
+// readLists reads every list of the tree, in the order of the names.
+func (a *audioSet) readLists(ctx context.Context) error {
+	read := func(name string, parse func(io.Reader) ([]string, error)) error {
+		f, err := a.tree.open(name)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		notes, err := parse(f)
+		a.notes = append(a.notes, notes...)
+		return err
+	}
+	each := func(g segment) { a.segments = append(a.segments, g) }
 	lists := 0
-	for _, name := range t.sorted() {
-		base := path.Base(name)
+	var fromCaptions []segment
+	for _, f := range a.tree.files {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		name, base := f.name, strings.ToLower(path.Base(f.name))
+		var err error
 		switch {
-		case strings.HasSuffix(base, "_segments.csv"):
-			rows, err := readSegments(t, name)
-			if err != nil {
-				return nil, err
+		case isSegmentList(base):
+			if a.tree.only != "" && a.tree.only != name {
+				break
 			}
-			segments = append(segments, rows...)
 			lists++
+			parse := parseSegments
+			if base == "vggsound.csv" {
+				parse = parseVGGSound
+			}
+			before := len(a.segments)
+			err = read(name, func(r io.Reader) ([]string, error) { return parse(name, r, each) })
+			if err == nil && len(a.segments) == before {
+				a.notes = append(a.notes, name+" lists no segment")
+			}
 		case base == "class_labels_indices.csv":
-			if err := readLabels(t, name, names); err != nil {
-				return nil, err
-			}
-		case base == "ontology.json":
-			if err := readOntology(t, name, names); err != nil {
-				return nil, err
-			}
-		case strings.HasSuffix(base, ".csv"):
-			n, err := readCaptions(t, name, captions)
-			if err != nil {
-				return nil, err
-			}
-			if n < 0 {
-				l.Notes = append(l.Notes, name+" is no list of segments, labels or captions and was passed over")
+			err = read(name, func(r io.Reader) ([]string, error) { return parseLabels(name, r, a.names) })
+		case strings.HasSuffix(base, ".csv") && !slices.Contains(strings.Split(path.Dir(name), "/"), "imu"):
+			err = read(name, func(r io.Reader) ([]string, error) {
+				is, notes, err := parseCaptions(name, r, func(id string, c captionRow) {
+					a.captions[id] = append(a.captions[id], c)
+					fromCaptions = append(fromCaptions, segment{id: id, start: c.start, end: c.start + clipSeconds, list: name})
+				})
+				if !is {
+					a.otherLists.add(name)
+				}
+				return notes, err
+			})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, f := range a.tree.files { // after the labels, which win
+		if strings.EqualFold(path.Base(f.name), "ontology.json") {
+			if err := read(f.name, func(r io.Reader) ([]string, error) { return nil, parseOntology(f.name, r, a.names) }); err != nil {
+				return err
 			}
 		}
 	}
 	if lists == 0 {
-		return nil, fault.Inputf("%s holds no *_segments.csv: it is no AudioSet tree", t.root)
+		a.segments = fromCaptions
 	}
-	if len(segments) == 0 {
-		return nil, fault.Inputf("%s: the *_segments.csv list no segment", t.root)
+	switch {
+	case lists == 0 && len(a.captions) == 0:
+		return fault.Inputf("%s holds no *_segments.csv, vggsound.csv or AudioCaps list: it is no AudioSet tree", a.tree.given)
+	case len(a.segments) == 0:
+		return fault.Inputf("%s: the lists of segments hold no row; want YTID, start_seconds, end_seconds, \"label,label\"", a.tree.given)
 	}
-	ids := map[string]bool{}
-	for _, g := range segments {
-		ids[g.id] = true
-	}
-	found := findMedia(t, ids)
-	repeated, used := 0, map[string]bool{}
-	seen := map[string]bool{}
-	for _, g := range segments {
-		if err := ctx.Err(); err != nil {
-			return nil, err
+	return nil
+}
+
+// sameTime is how far two times may lie apart and still be one, in seconds.
+const sameTime = 0.01
+
+// mergeRepeated sorts the segments by ID and start, joins what is listed more than once and gives keys.
+func (a *audioSet) mergeRepeated() {
+	slices.SortStableFunc(a.segments, func(x, y segment) int {
+		if c := strings.Compare(x.id, y.id); c != 0 {
+			return c
 		}
-		if seen[g.key()] {
-			repeated++
+		return int(millis(x.start) - millis(y.start))
+	})
+	kept := a.segments[:0]
+	a.first = make(map[string]int32, len(a.segments))
+next:
+	for _, g := range a.segments {
+		g.key = fmt.Sprintf("%s_%d", g.id, millis(g.start))
+		for i := len(kept) - 1; i >= 0 && kept[i].id == g.id && millis(kept[i].start) == millis(g.start); i-- {
+			if math.Abs(kept[i].end-g.end) < sameTime {
+				for _, c := range g.classes {
+					if !slices.Contains(kept[i].classes, c) {
+						kept[i].classes = append(slices.Clip(kept[i].classes), c)
+					}
+				}
+				a.repeated.add(kept[i].key)
+				continue next
+			}
+			g.key = fmt.Sprintf("%s_%d_%d", g.id, millis(g.start), millis(g.end))
+		}
+		if _, ok := a.first[g.id]; !ok {
+			a.first[g.id] = int32(len(kept))
+		}
+		kept = append(kept, g)
+	}
+	a.segments = kept
+}
+
+// millis rounds seconds to milliseconds.
+func millis(s float64) int64 { return int64(math.Round(s * 1000)) }
+
+// startsAt reports whether a segment of id begins at t seconds.
+func (a *audioSet) startsAt(id string, t float64) bool {
+	for i := int(a.first[id]); i < len(a.segments) && a.segments[i].id == id; i++ {
+		if math.Abs(a.segments[i].start-t) < sameTime {
+			return true
+		}
+	}
+	return false
+}
+
+// mediaFile is a file whose name holds a listed YTID.
+type mediaFile struct {
+	index    int32 // in tree.files
+	modality sample.Modality
+	stated   bool    // the name states a start
+	whole    bool    // without a decimal point: the start may be in milliseconds or cut to the second
+	start    float64 // as written
+}
+
+// findMedia maps identifiers to files.
+func (a *audioSet) findMedia(ctx context.Context) error {
+	a.media = make(map[string][]mediaFile)
+	a.used = make([]bool, len(a.tree.files))
+	for i, f := range a.tree.files {
+		if i%4096 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		name, m, ok := stem(f.name)
+		if !ok || m == sample.Text {
 			continue
 		}
-		seen[g.key()] = true
-		l.Samples = append(l.Samples, g.sample(t, found[g.id], names, captions[g.id], o, used))
-	}
-	if repeated > 0 {
-		l.Notes = append(l.Notes, fmt.Sprintf("%d segments are listed more than once and count once", repeated))
-	}
-	unlisted := 0
-	for name := range t.files {
-		if _, m, ok := stem(name); ok && m != sample.Text && !used[name] {
-			unlisted++
+		base := path.Base(name)
+		id, mf, ok := a.identify(base)
+		if !ok && strings.HasPrefix(base, "Y") { // as some downloaders write, so that no name begins with -
+			id, mf, ok = a.identify(base[1:])
+		}
+		if ok {
+			mf.index, mf.modality = int32(i), m
+			a.media[id] = append(a.media[id], mf)
 		}
 	}
-	if unlisted > 0 {
-		l.Notes = append(l.Notes, fmt.Sprintf("%d media files belong to no listed segment and were passed over", unlisted))
+	return nil
+}
+
+// identify finds the listed YTID that a name begins with; what follows it is empty or states a segment.
+// Identifiers hold - and _ themselves, so that a name is tried against the listed ones, longest first,
+// rather than split.
+func (a *audioSet) identify(name string) (id string, f mediaFile, ok bool) {
+	if _, ok := a.first[name]; ok {
+		return name, f, true
 	}
-	return l, nil
+	for i := len(name) - 1; i > 0; i-- {
+		if name[i] != '_' {
+			continue
+		}
+		if start, whole, ok := statedStart(name[i+1:]); ok {
+			if _, ok := a.first[name[:i]]; ok {
+				return name[:i], mediaFile{stated: true, whole: whole, start: start}, true
+			}
+		}
+	}
+	return "", f, false
+}
+
+// statedStart reads `30`, `30.000`, `30_40`, `30.000_40.000` or `30.0-40.0`: the first number, and whether it
+// is a whole one.
+func statedStart(s string) (start float64, whole, ok bool) {
+	from, to, two := strings.Cut(s, "_")
+	if !two {
+		from, to, two = strings.Cut(s, "-")
+	}
+	if !isDecimal(from) || two && !isDecimal(to) {
+		return 0, false, false
+	}
+	start, err := strconv.ParseFloat(from, 64)
+	return start, !strings.Contains(from, "."), err == nil
+}
+
+// isDecimal reports whether s is digits with at most one point between them.
+func isDecimal(s string) bool {
+	if s == "" || len(s) > 18 || s[0] == '.' || s[len(s)-1] == '.' {
+		return false
+	}
+	return strings.Trim(s, "0123456789.") == "" && strings.Count(s, ".") <= 1
+}
+
+// fit tells how well a file suits a segment: 0 it states the segment's start, 1 it states the start cut to
+// the second, 2 it states none; -1 it belongs to another segment.
+func (a *audioSet) fit(f mediaFile, g *segment) int {
+	switch {
+	case !f.stated:
+		return 2
+	case math.Abs(f.start-g.start) < sameTime, f.whole && math.Abs(f.start/1000-g.start) < sameTime:
+		return 0
+	case f.whole && f.start == math.Floor(g.start) && !a.startsAt(g.id, f.start):
+		return 1
+	}
+	return -1
 }
 
 // sample assembles one segment.
-func (g segment) sample(t *tree, files []mediaFile, names map[string]string, caps []captionRow, o Options, used map[string]bool) sample.Sample {
-	s := sample.Sample{Key: g.key()}
-	for _, mid := range g.mids {
-		if n, ok := names[mid]; ok {
-			mid = n
+func (a *audioSet) sample(g *segment) sample.Sample {
+	s := sample.Sample{Key: g.key}
+	var named []string
+	for _, c := range g.classes {
+		name, ok := a.names[c]
+		if !ok {
+			name = c
 		}
-		s.Labels = append(s.Labels, mid)
+		if ok || g.named {
+			named = append(named, name)
+		} else {
+			a.nameless.add(c)
+		}
+		if !slices.Contains(s.Labels, name) {
+			s.Labels = append(s.Labels, name)
+		}
 	}
-	heard := false
-	for _, f := range files {
-		if !f.belongs(g) {
+	var best [sample.NumModalities]*mediaFile
+	for i := range a.media[g.id] {
+		f := &a.media[g.id][i]
+		fit := a.fit(*f, g)
+		if fit < 0 {
 			continue
 		}
-		used[f.name] = true
-		if s.Part(f.modality) != nil {
+		a.used[f.index] = true
+		b := &best[f.modality]
+		if *b != nil {
+			a.spare.add(g.key)
+		}
+		if *b == nil || fit < a.fit(**b, g) {
+			*b = f
+		}
+	}
+	for m, f := range best {
+		if f == nil {
 			continue
 		}
-		p := sample.Part{Modality: f.modality, Path: f.name, Size: t.files[f.name]}
-		if f.modality == sample.Audio || f.modality == sample.Video {
+		file := a.tree.files[f.index]
+		p := sample.Part{Modality: sample.Modality(m), Path: file.name, Size: file.size}
+		if p.Modality == sample.Audio || p.Modality == sample.Video {
 			p.Start, p.End = g.start, g.end
-			heard = true
 		}
-		add(&s, p)
+		s.Parts = append(s.Parts, p)
 	}
-	if v := s.Part(sample.Video); v != nil && s.Part(sample.Audio) == nil {
-		p := *v
-		p.Modality = sample.Audio
-		add(&s, p)
-	}
-	if !heard {
+	addVideoSound(&s)
+	if s.Part(sample.Audio) == nil {
 		s.Problem = "missing"
-		s.ProblemDetail = fmt.Sprintf("%s lists %s from %g s to %g s and no sound or video of it is below the root", g.list, g.id, g.start, g.end)
+		s.ProblemDetail = fmt.Sprintf("%s lists %s from %g s to %g s, and no sound or video of it is below the root", g.list, g.id, g.start, g.end)
 		return s
 	}
-	text := caption(o.Template, s.Labels)
-	for _, c := range caps {
-		if math.Abs(c.start-g.start) < 0.5 {
-			text = c.text
-			break
-		}
-	}
-	if text != "" {
+	if text := a.captionOf(g, named); text != "" {
 		add(&s, sample.Part{Modality: sample.Text, Text: text})
 	}
 	return s
 }
 
-// mediaFile is a file whose name holds a listed YTID.
-type mediaFile struct {
-	name     string
-	modality sample.Modality
-	cut      bool    // the name states a segment
-	start    float64 // seconds, or milliseconds when ms
-	ms       bool    // the number could be milliseconds
-}
-
-// belongs reports whether the file can be segment g: it states no start, or that one.
-func (f mediaFile) belongs(g segment) bool {
-	if !f.cut {
-		return true
-	}
-	return math.Abs(f.start-g.start) < 0.01 || f.ms && math.Abs(f.start/1000-g.start) < 0.01
-}
-
-// times matches what follows an identifier in a name that states its segment.
-var times = regexp.MustCompile(`^_(\d+(?:\.\d+)?)(?:_(\d+(?:\.\d+)?))?$`)
-
-// findMedia maps identifiers to files named ID, YID, ID_30.000, ID_30000_40000, ID_30_40, with any medium's
-// extension. Identifiers have 11 characters in AudioSet, may begin with - or _ and hold both, so that a name
-// is tried against the listed ones rather than split.
-func findMedia(t *tree, ids map[string]bool) map[string][]mediaFile {
-	out := map[string][]mediaFile{}
-	for _, name := range t.sorted() {
-		whole, m, ok := stem(name)
-		if !ok || m == sample.Text {
-			continue
-		}
-		base := path.Base(whole)
-		for _, b := range []string{base, strings.TrimPrefix(base, "Y")} {
-			if id, rest, ok := splitID(b, ids); ok {
-				f := mediaFile{name: name, modality: m}
-				if w := times.FindStringSubmatch(rest); w != nil {
-					f.cut = true
-					f.start, _ = strconv.ParseFloat(w[1], 64)
-					f.ms = !strings.Contains(w[1], ".")
-				}
-				out[id] = append(out[id], f)
-				break
+// captionOf is what AudioCaps says of a segment, or what its labels make.
+func (a *audioSet) captionOf(g *segment, labels []string) string {
+	text := ""
+	for _, c := range a.captions[g.id] {
+		if math.Abs(c.start-g.start) < 0.5 {
+			if text != "" {
+				a.extra.add(g.key)
+				continue
 			}
+			text = c.text
 		}
 	}
-	for _, files := range out {
-		// A file that states its segment comes before one that does not.
-		slices.SortStableFunc(files, func(a, b mediaFile) int {
-			if a.cut != b.cut && a.cut {
-				return -1
-			} else if a.cut != b.cut {
-				return 1
-			}
-			return 0
-		})
+	if text != "" {
+		return text
 	}
-	return out
+	return caption(a.options.Template, labels)
 }
 
-// splitID finds the listed identifier that a name begins with; the rest is empty or states a segment.
-func splitID(name string, ids map[string]bool) (id, rest string, ok bool) {
-	if ids[name] {
-		return name, "", true
-	}
-	for i := len(name) - 1; i > 0; i-- {
-		if name[i] == '_' && ids[name[:i]] && times.MatchString(name[i:]) {
-			return name[:i], name[i:], true
+func (a *audioSet) finishNotes() []string {
+	notes := a.notes
+	note := func(t tally, format string, args ...any) {
+		if t.n > 0 {
+			notes = append(notes, fmt.Sprintf(format, args...))
 		}
 	}
-	return "", "", false
-}
-
-// openList opens a CSV of the tree past a byte order mark.
-func openList(t *tree, name string) (*os.File, *bufio.Reader, error) {
-	f, err := os.Open(filepath.Join(t.root, filepath.FromSlash(name)))
-	if err != nil {
-		return nil, nil, fault.Inputf("%s: %w", name, err)
-	}
-	r := bufio.NewReaderSize(f, 1<<16)
-	if b, err := r.Peek(3); err == nil && bytes.Equal(b, []byte("\xef\xbb\xbf")) {
-		_, _ = r.Discard(3)
-	}
-	return f, r, nil
-}
-
-// readSegments reads a *_segments.csv: comment lines with #, then `YTID, start, end, "mid,mid"`. A space
-// follows each comma and precedes the quote.
-func readSegments(t *tree, name string) ([]segment, error) {
-	f, r, err := openList(t, name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return parseSegments(name, r)
-}
-
-func parseSegments(name string, r io.Reader) ([]segment, error) {
-	c := csv.NewReader(r)
-	c.Comment, c.TrimLeadingSpace, c.FieldsPerRecord, c.ReuseRecord = '#', true, -1, true
-	var out []segment
-	for {
-		rec, err := c.Read()
-		if errors.Is(err, io.EOF) {
-			return out, nil
-		}
-		if err != nil {
-			return nil, fault.Inputf("%s: %w", name, err)
-		}
-		line, _ := c.FieldPos(0)
-		if len(rec) < 4 {
-			return nil, fault.Inputf("%s:%d: %d columns; want YTID, start, end, \"labels\"", name, line, len(rec))
-		}
-		if len(out) == 0 && strings.EqualFold(strings.TrimSpace(rec[0]), "YTID") {
-			continue // a header without #
-		}
-		g := segment{id: strings.TrimSpace(rec[0]), list: name}
-		var err1, err2 error
-		g.start, err1 = strconv.ParseFloat(strings.TrimSpace(rec[1]), 64)
-		g.end, err2 = strconv.ParseFloat(strings.TrimSpace(rec[2]), 64)
-		if err := errors.Join(err1, err2); err != nil || !(g.start >= 0 && g.end > g.start && g.end < 1e7) {
-			return nil, fault.Inputf("%s:%d: %q to %q is no segment in seconds", name, line, rec[1], rec[2])
-		}
-		if g.id == "" {
-			return nil, fault.Inputf("%s:%d: no YTID", name, line)
-		}
-		g.id = strings.Clone(g.id)
-		for _, mid := range strings.Split(rec[3], ",") {
-			if mid = strings.TrimSpace(mid); mid != "" {
-				g.mids = append(g.mids, strings.Clone(mid))
-			}
-		}
-		out = append(out, g)
-	}
-}
-
-// columns finds named columns in a header row.
-func columns(name string, header []string, want ...string) ([]int, error) {
-	out := make([]int, len(want))
-	for i, w := range want {
-		out[i] = slices.IndexFunc(header, func(h string) bool { return strings.EqualFold(strings.TrimSpace(h), w) })
-		if out[i] < 0 {
-			return nil, fault.Inputf("%s: no column %s (it has %s)", name, w, strings.Join(header, ", "))
+	note(a.otherLists, "%s neither of segments nor of labels nor of captions and passed over: %s", a.otherLists.count("CSV is", "CSVs are"), a.otherLists)
+	note(a.repeated, "%s listed before and not counted again: %s", a.repeated.count("segment was", "segments were"), a.repeated)
+	note(a.spare, "%s passed over for another of the same segment and modality: %s", a.spare.count("file was", "files were"), a.spare)
+	note(a.extra, "%s beyond the first of a segment not used: %s", a.extra.count("caption is", "captions are"), a.extra)
+	note(a.nameless, "%s of classes that no class_labels_indices.csv or ontology.json names stay as they are and make no caption: %s", a.nameless.count("label", "labels"), a.nameless)
+	var unlisted tally
+	for i, f := range a.tree.files {
+		if _, m, ok := stem(f.name); ok && m != sample.Text && !a.used[i] {
+			unlisted.add(f.name)
 		}
 	}
-	return out, nil
-}
-
-// readLabels reads class_labels_indices.csv: index,mid,display_name.
-func readLabels(t *tree, name string, names map[string]string) error {
-	f, r, err := openList(t, name)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	rows, err := csv.NewReader(r).ReadAll()
-	if err != nil {
-		return fault.Inputf("%s: %w", name, err)
-	}
-	if len(rows) == 0 {
-		return fault.Inputf("%s is empty; want index,mid,display_name", name)
-	}
-	col, err := columns(name, rows[0], "mid", "display_name")
-	if err != nil {
-		return err
-	}
-	for _, row := range rows[1:] {
-		names[row[col[0]]] = row[col[1]]
-	}
-	return nil
-}
-
-// readOntology adds the names of classes that the labels do not list.
-func readOntology(t *tree, name string, names map[string]string) error {
-	b, err := os.ReadFile(filepath.Join(t.root, filepath.FromSlash(name)))
-	if err != nil {
-		return fault.Inputf("%s: %w", name, err)
-	}
-	var classes []struct{ ID, Name string }
-	if err := json.Unmarshal(b, &classes); err != nil {
-		return fault.Inputf("%s: %w", name, err)
-	}
-	for _, c := range classes {
-		if _, ok := names[c.ID]; !ok {
-			names[c.ID] = c.Name
-		}
-	}
-	return nil
-}
-
-type captionRow struct {
-	start float64
-	text  string
-}
-
-// readCaptions reads an AudioCaps list; it returns -1 when the file is something else.
-func readCaptions(t *tree, name string, out map[string][]captionRow) (int, error) {
-	f, r, err := openList(t, name)
-	if err != nil {
-		return 0, err
-	}
-	defer f.Close()
-	c := csv.NewReader(r)
-	header, err := c.Read()
-	if err != nil {
-		return -1, nil
-	}
-	col, err := columns(name, header, "youtube_id", "start_time", "caption")
-	if err != nil {
-		return -1, nil
-	}
-	n := 0
-	for {
-		row, err := c.Read()
-		if errors.Is(err, io.EOF) {
-			return n, nil
-		}
-		if err != nil {
-			return n, fault.Inputf("%s: %w", name, err)
-		}
-		line, _ := c.FieldPos(0)
-		start, err := strconv.ParseFloat(strings.TrimSpace(row[col[1]]), 64)
-		if err != nil {
-			return n, fault.Inputf("%s:%d: start_time %q is no number", name, line, row[col[1]])
-		}
-		id := row[col[0]]
-		out[id] = append(out[id], captionRow{start, strings.ToValidUTF8(row[col[2]], "\uFFFD")})
-		n++
-	}
+	note(unlisted, "%s to no listed segment and passed over: %s", unlisted.count("media file belongs", "media files belong"), unlisted)
+	return notes
 }

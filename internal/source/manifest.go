@@ -1,14 +1,11 @@
 package source
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"path"
@@ -17,384 +14,480 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/apache/arrow-go/v18/arrow/memory"
-	"github.com/apache/arrow-go/v18/parquet/file"
-	"github.com/apache/arrow-go/v18/parquet/pqarrow"
-
 	"prep/internal/fault"
 	"prep/internal/sample"
 )
 
-// manifestNames are what a folder's manifest is called when the folder is given as the source.
-var manifestNames = []string{"manifest.jsonl", "manifest.csv", "manifest.tsv", "manifest.parquet", "metadata.jsonl", "metadata.csv", "metadata.parquet"}
-
-func findsManifest(t *tree) bool { return t.manifestName() != "" }
-
-// manifestName is the manifest of the tree, "" when it has none.
-func (t *tree) manifestName() string {
-	if t.manifest != "" {
-		return t.manifest
-	}
-	for _, n := range manifestNames {
-		if _, ok := t.files[n]; ok {
-			return n
-		}
-	}
-	return ""
+// manifestNames are what a folder's manifest is called when the folder is given as the source, in the
+// order in which they are looked for. The names of Hugging Face's folders count if their columns do.
+var manifestNames = []string{
+	"manifest.jsonl", "manifest.csv", "manifest.tsv", "manifest.parquet",
+	"metadata.jsonl", "metadata.csv", "metadata.parquet",
 }
 
-// maxManifestLine bounds one line of JSON.
-const maxManifestLine = 16 << 20
-
-// entry is one row of a manifest by column name, with the place it stands at.
-type entry struct {
-	fields map[string]string
-	labels []string // when a JSON list gave them
-	place  string   // "m.jsonl:7"
-}
-
-// columnRoles says what each accepted column name means.
-var columnRoles = map[string]string{
-	"image": "image", "video": "video", "audio": "audio", "depth": "depth", "thermal": "thermal", "imu": "imu",
-	"image_path": "image", "video_path": "video", "audio_path": "audio", "depth_path": "depth", "thermal_path": "thermal", "imu_path": "imu",
-	"file_name": "file", "path": "file",
-	"text": "text", "caption": "text", "text_path": "text_path",
-	"key": "key", "id": "key", "label": "label", "labels": "label",
-	"start": "start", "end": "end", "sync_offset": "sync", "sync_offset_s": "sync",
-}
-
-// listManifest reads JSONL, CSV, TSV or Parquet with one row for each sample. Columns: image, video, audio,
-// depth, thermal, imu (paths relative to the manifest), text or caption (the text itself), text_path, key,
-// label or labels (a JSON list, or separated by ;), start, end (seconds), sync_offset_s (seconds). Without a
-// key column the key is the first file's path without extension. A path outside the manifest's folder
-// fails its sample unless that is allowed; a file that is not there fails it as missing.
-func listManifest(ctx context.Context, t *tree, o Options) (*Listing, error) {
-	name := t.manifestName()
-	if name == "" {
-		return nil, fault.Inputf("%s holds no manifest (%s)", t.root, strings.Join(manifestNames, ", "))
-	}
-	full := filepath.Join(t.root, filepath.FromSlash(name))
-	l := &Listing{}
-	unknown := map[string]bool{}
-	each := func(e entry) error {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		s, err := t.fromEntry(e, o, unknown)
-		if err != nil {
-			return err
-		}
-		if s.Key == "" {
-			s.Key = fmt.Sprintf("row-%06d", len(l.Samples))
-		}
-		l.Samples = append(l.Samples, s)
-		return nil
-	}
-	var err error
+// isManifestName reports whether a file can be a manifest by its extension.
+func isManifestName(name string) bool {
 	switch strings.ToLower(path.Ext(name)) {
-	case ".jsonl", ".ndjson", ".json":
-		err = readFile(full, func(r io.Reader) error { return readJSONL(name, r, each) })
-	case ".csv":
-		err = readFile(full, func(r io.Reader) error { return readTable(name, r, ',', each) })
-	case ".tsv":
-		err = readFile(full, func(r io.Reader) error { return readTable(name, r, '\t', each) })
+	case ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet":
+		return true
+	}
+	return false
+}
+
+// commaOf is the separator of a table by its name.
+func commaOf(name string) rune {
+	if strings.EqualFold(path.Ext(name), ".tsv") {
+		return '\t'
+	}
+	return ','
+}
+
+// manifests lists the manifests at the tree's root, in the order of preference.
+func (t *tree) manifests() []string {
+	if t.only != "" {
+		return []string{t.only}
+	}
+	var out []string
+	for _, n := range manifestNames {
+		if _, ok := t.size(n); ok {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+func findsManifest(t *tree) bool {
+	for _, n := range t.manifests() {
+		if strings.HasPrefix(n, "manifest.") || path.Ext(n) != ".csv" || t.startsWith(n, namesMaterial) {
+			return true
+		}
+	}
+	return false
+}
+
+// role is what a column means. The first of them are the modalities' own numbers: a path of that modality.
+type role uint8
+
+const (
+	roleText    = role(sample.NumModalities) + iota // the text itself, or the path of a text file
+	roleCaption                                     // the text itself
+	roleFile                                        // a path whose extension tells the modality
+	roleKey
+	roleLabels
+	roleStart
+	roleEnd
+	roleSync
+	numRoles
+)
+
+// rolesByColumn says what each accepted column name means. Names are compared in lower case with spaces
+// and dashes as underscores.
+var rolesByColumn = map[string]role{
+	"image": role(sample.Image), "image_path": role(sample.Image), "image_file": role(sample.Image), "frame": role(sample.Image), "frame_path": role(sample.Image),
+	"video": role(sample.Video), "video_path": role(sample.Video), "video_file": role(sample.Video),
+	"audio": role(sample.Audio), "audio_path": role(sample.Audio), "audio_file": role(sample.Audio),
+	"text_path": role(sample.Text), "text_file": role(sample.Text), "caption_path": role(sample.Text), "caption_file": role(sample.Text),
+	"depth": role(sample.Depth), "depth_path": role(sample.Depth),
+	"thermal": role(sample.Thermal), "thermal_path": role(sample.Thermal),
+	"imu": role(sample.IMU), "imu_path": role(sample.IMU),
+	"text": roleText, "caption": roleCaption,
+	"file_name": roleFile, "filename": roleFile, "file": roleFile, "path": roleFile,
+	"key": roleKey, "id": roleKey,
+	"label": roleLabels, "labels": roleLabels,
+	"start": roleStart, "start_s": roleStart, "start_time": roleStart, "start_seconds": roleStart,
+	"end": roleEnd, "end_s": roleEnd, "end_time": roleEnd, "end_seconds": roleEnd,
+	"sync_offset": roleSync, "sync_offset_s": roleSync, "sync_offset_seconds": roleSync,
+}
+
+// roleOf finds a column's meaning.
+func roleOf(column string) (role, bool) {
+	c := strings.NewReplacer(" ", "_", "-", "_").Replace(strings.ToLower(strings.TrimSpace(column)))
+	r, ok := rolesByColumn[c]
+	return r, ok
+}
+
+// names reports whether a column of this role names material of a sample.
+func (r role) names() bool { return r <= roleFile }
+
+// namesMaterial reports whether a header has a column that names material.
+func namesMaterial(header []string) bool {
+	return slices.ContainsFunc(header, func(h string) bool {
+		r, ok := roleOf(h)
+		return ok && r.names()
+	})
+}
+
+// entry is one row of a manifest.
+type entry struct {
+	line   int // or row, counted from 1
+	value  [numRoles]string
+	column [numRoles]string // the column that gave the value
+	labels []string         // when a list gave them
+}
+
+// manifestReader turns rows into samples.
+type manifestReader struct {
+	tree    *tree
+	name    string
+	place   string // what counts the rows: "line" or "row"
+	options Options
+	folders map[string]folderTarget // resolved folders of files
+	samples []sample.Sample
+	made    []int // samples whose key is made of a path, not stated
+	unused  map[string]bool
+	doubled tally
+	notes   []string
+}
+
+// listManifest reads JSONL, CSV, TSV or Parquet with one row for each sample.
+//
+//	image video audio depth thermal imu   paths, relative to the manifest (also image_path and so on)
+//	text                                  the text, or the path of a text file: what ends in .txt and holds no white space
+//	caption                               the text
+//	text_path                             a path (also caption_path)
+//	file_name, path                       a path whose extension tells the modality
+//	key                                   (also id) must not repeat
+//	label, labels                         a list, or several in a string with ; or | between
+//	start, end                            the stretch of audio and video, in seconds; no end: up to the end
+//	sync_offset_s                         audio start minus video start in seconds (also sync_offset)
+//
+// A video brings its sound unless audio is given. Text comes from text, else caption, else text_path, else
+// from the labels by the template. Without a key column the key is the first path without its extension,
+// with _<start in ms> where a start is given, with #2, #3 where that repeats (five captions of a picture
+// are five samples); a row without any path is row-000000001. A stated key that repeats fails as
+// duplicate_key, all but the first.
+//
+// A path that leaves the manifest's folder, by .. or through a link, fails its sample as "outside" unless
+// Options.AllowOutside; a file that is not there fails it as "missing", a URL as "remote", a row that
+// names nothing as "empty_row". Values of the wrong type are errors that name the line. Columns that are
+// not used are noted.
+func listManifest(ctx context.Context, t *tree, o Options) (*Listing, error) {
+	names := t.manifests()
+	if len(names) == 0 {
+		return nil, fault.Inputf("%s holds no manifest (%s)", t.given, strings.Join(manifestNames, ", "))
+	}
+	m := &manifestReader{
+		tree: t, name: names[0], place: "line", options: o,
+		folders: map[string]folderTarget{}, unused: map[string]bool{},
+	}
+	each := func(e *entry) error {
+		if len(m.samples)%1024 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return m.add(e)
+	}
+	f, err := t.open(m.name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	switch strings.ToLower(path.Ext(m.name)) {
+	case ".jsonl", ".ndjson":
+		err = m.readJSONL(f, each)
 	case ".parquet":
-		err = readParquet(ctx, name, full, each)
+		m.place = "row"
+		err = m.readParquet(ctx, f, each)
 	default:
-		err = fault.Inputf("%s: a manifest is .jsonl, .csv, .tsv or .parquet", full)
+		err = m.readTable(f, commaOf(m.name), each)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if len(unknown) > 0 {
-		names := make([]string, 0, len(unknown))
-		for n := range unknown {
-			names = append(names, n)
-		}
-		slices.Sort(names)
-		l.Notes = append(l.Notes, fmt.Sprintf("%s: columns that are not used: %s", name, strings.Join(names, ", ")))
+	if len(m.samples) == 0 {
+		return nil, fault.Inputf("%s holds no rows", m.name)
 	}
-	return l, nil
+	m.nameUnstated()
+	return &Listing{Samples: m.samples, Notes: m.finishNotes(names)}, nil
 }
 
-func readFile(path string, read func(io.Reader) error) error {
-	f, err := os.Open(path)
+// add turns a row into a sample.
+func (m *manifestReader) add(e *entry) error {
+	s := sample.Sample{Key: e.value[roleKey], Labels: e.labels}
+	for label := range strings.FieldsFuncSeq(e.value[roleLabels], func(r rune) bool { return r == ';' || r == '|' }) {
+		if label = strings.TrimSpace(label); label != "" {
+			s.Labels = append(s.Labels, label)
+		}
+	}
+	start, err := m.number(e, roleStart)
 	if err != nil {
-		return fault.Inputf("%s: %w", path, err)
+		return err
 	}
-	defer f.Close()
-	r := bufio.NewReaderSize(f, 1<<16)
-	if b, err := r.Peek(3); err == nil && bytes.Equal(b, []byte("\xef\xbb\xbf")) {
-		_, _ = r.Discard(3)
+	end, err := m.number(e, roleEnd)
+	if err != nil {
+		return err
 	}
-	return read(r)
-}
-
-// fromEntry turns a row into a sample.
-func (t *tree) fromEntry(e entry, o Options, unknown map[string]bool) (sample.Sample, error) {
-	var s sample.Sample
-	var start, end float64
-	var files []sample.Part
-	var err error
-	number := func(name, v string) float64 {
-		f, perr := strconv.ParseFloat(strings.TrimSpace(v), 64)
-		if perr != nil || math.IsNaN(f) || math.IsInf(f, 0) {
-			err = fault.Inputf("%s: %s %q is no number", e.place, name, v)
-		}
-		return f
+	if start < 0 || end < 0 || e.value[roleEnd] != "" && end <= start {
+		return fault.Inputf("%s: start %g and end %g are no stretch in seconds", m.at(e), start, end)
 	}
-	names := make([]string, 0, len(e.fields))
-	for n := range e.fields {
-		names = append(names, n)
-	}
-	slices.Sort(names)
-	s.Labels = e.labels
-	for _, n := range names {
-		v := e.fields[n]
-		role, ok := columnRoles[strings.ToLower(strings.TrimSpace(n))]
-		if !ok {
-			unknown[n] = true
-			continue
-		}
-		if v == "" {
-			continue
-		}
-		switch role {
-		case "key":
-			s.Key = v
-		case "label":
-			for _, x := range strings.FieldsFunc(v, func(r rune) bool { return r == ';' || r == '|' }) {
-				s.Labels = append(s.Labels, strings.TrimSpace(x))
-			}
-		case "start":
-			start = number(n, v)
-		case "end":
-			end = number(n, v)
-		case "sync":
-			f := number(n, v)
-			s.SyncOffset = &f
-		case "text":
-			if s.Part(sample.Text) == nil {
-				add(&s, sample.Part{Modality: sample.Text, Text: v})
-			}
-		case "text_path":
-			files = append(files, sample.Part{Modality: sample.Text, Path: v})
-		case "file":
-			_, m, ok := stem(v)
-			if !ok {
-				return s, fault.Inputf("%s: %q is of no kind that is read", e.place, v)
-			}
-			files = append(files, sample.Part{Modality: m, Path: v})
-		default:
-			m, perr := sample.ParseModality(role)
-			if perr != nil {
-				return s, perr
-			}
-			files = append(files, sample.Part{Modality: m, Path: v})
-		}
+	if e.value[roleSync] != "" {
+		sync, err := m.number(e, roleSync)
 		if err != nil {
-			return s, err
-		}
-	}
-	if start < 0 || end < 0 || end != 0 && end <= start {
-		return s, fault.Inputf("%s: start %g and end %g are no segment", e.place, start, end)
-	}
-	for _, p := range files {
-		if s.Part(p.Modality) != nil {
-			continue
-		}
-		if p.Modality == sample.Audio || p.Modality == sample.Video {
-			p.Start, p.End = start, end
-		}
-		problem, detail := t.resolve(&p, o.AllowOutside)
-		if problem != "" && s.Problem == "" {
-			s.Problem, s.ProblemDetail = problem, e.place+": "+detail
-		}
-		add(&s, p)
-	}
-	if v := s.Part(sample.Video); v != nil && s.Part(sample.Audio) == nil {
-		p := *v
-		p.Modality = sample.Audio
-		add(&s, p)
-	}
-	if len(s.Parts) == 0 {
-		s.Problem, s.ProblemDetail = "empty_row", e.place+": the row names no file and no text"
-	}
-	if s.Key == "" {
-		if paths := s.Paths(); len(paths) > 0 {
-			s.Key, _, _ = stem(paths[0])
-		}
-	}
-	if s.Part(sample.Text) == nil && len(s.Labels) > 0 && s.Problem == "" {
-		add(&s, sample.Part{Modality: sample.Text, Text: caption(o.Template, s.Labels)})
-	}
-	return s, nil
-}
-
-// resolve checks a path of a manifest against the folder's border and fills its size.
-func (t *tree) resolve(p *sample.Part, allowOutside bool) (problem, detail string) {
-	given := filepath.FromSlash(p.Path)
-	full := given
-	if !filepath.IsAbs(full) {
-		full = filepath.Join(t.root, given)
-	}
-	root, err := filepath.EvalSymlinks(t.root)
-	if err != nil {
-		root = t.root
-	}
-	if !allowOutside && !inside(t.root, full) && !inside(root, full) {
-		return "outside", fmt.Sprintf("%s lies outside the manifest's folder (--allow-outside permits it)", p.Path)
-	}
-	target, err := filepath.EvalSymlinks(full)
-	if err != nil {
-		return "missing", fmt.Sprintf("%s is not there", p.Path)
-	}
-	if !allowOutside && !inside(root, target) {
-		return "outside", fmt.Sprintf("%s leads outside the manifest's folder (--allow-outside permits it)", p.Path)
-	}
-	info, err := os.Stat(target)
-	if err != nil || !info.Mode().IsRegular() {
-		return "missing", fmt.Sprintf("%s is no file", p.Path)
-	}
-	p.Size = info.Size()
-	if rel, err := filepath.Rel(t.root, full); err == nil && inside(t.root, full) {
-		p.Path = filepath.ToSlash(rel)
-	} else {
-		p.Path = filepath.ToSlash(full)
-	}
-	return "", ""
-}
-
-func readJSONL(name string, r io.Reader, each func(entry) error) error {
-	sc := bufio.NewScanner(r)
-	sc.Buffer(make([]byte, 1<<16), maxManifestLine)
-	for line := 1; sc.Scan(); line++ {
-		b := bytes.TrimSpace(sc.Bytes())
-		if len(b) == 0 {
-			continue
-		}
-		e := entry{fields: map[string]string{}, place: fmt.Sprintf("%s:%d", name, line)}
-		dec := json.NewDecoder(bytes.NewReader(b))
-		dec.UseNumber()
-		var v map[string]any
-		if err := dec.Decode(&v); err != nil {
-			return fault.Inputf("%s: %w; want one JSON object a line", e.place, err)
-		}
-		for k, x := range v {
-			switch x := x.(type) {
-			case nil:
-			case string:
-				e.fields[k] = x
-			case json.Number:
-				e.fields[k] = x.String()
-			case []any:
-				if role := columnRoles[strings.ToLower(k)]; role != "label" {
-					e.fields[k] = ""
-					if role != "" {
-						return fault.Inputf("%s: %s is a list; want one value", e.place, k)
-					}
-					continue
-				}
-				for _, y := range x {
-					e.labels = append(e.labels, fmt.Sprint(y))
-				}
-			default:
-				e.fields[k] = fmt.Sprint(x)
-			}
-		}
-		if err := each(e); err != nil {
 			return err
 		}
+		s.SyncOffset = &sync
 	}
-	if err := sc.Err(); err != nil {
-		return fault.Inputf("%s: %w", name, err)
+	var paths [sample.NumModalities]string
+	copy(paths[:], e.value[:sample.NumModalities])
+	if p := e.value[roleFile]; p != "" {
+		_, mod, ok := stem(p)
+		if !ok {
+			return fault.Inputf("%s: %s %q is of no kind that is read", m.at(e), e.column[roleFile], p)
+		}
+		if paths[mod] == "" {
+			paths[mod] = p
+		}
 	}
+	text := e.value[roleText]
+	if _, mod, ok := stem(text); ok && mod == sample.Text && !strings.ContainsAny(text, " \t\r\n") {
+		paths[sample.Text], text = text, ""
+	}
+	if text == "" {
+		text = e.value[roleCaption]
+	}
+	if text != "" {
+		paths[sample.Text] = ""
+	}
+	for i, given := range paths {
+		mod := sample.Modality(i)
+		if mod == sample.Text && text != "" {
+			s.Parts = append(s.Parts, sample.Part{Modality: mod, Text: text})
+		}
+		if given == "" {
+			continue
+		}
+		p := sample.Part{Modality: mod}
+		if mod == sample.Audio || mod == sample.Video {
+			p.Start, p.End = start, end
+		}
+		var problem, detail string
+		if p.Path, p.Size, problem, detail = m.resolve(given); problem != "" && s.Problem == "" {
+			s.Problem, s.ProblemDetail = problem, m.at(e)+": "+detail
+		}
+		s.Parts = append(s.Parts, p)
+	}
+	addVideoSound(&s)
+	switch {
+	case len(s.Parts) == 0:
+		s.Problem, s.ProblemDetail = "empty_row", m.at(e)+": the row names no file and no text"
+	case s.Part(sample.Text) == nil:
+		if text := caption(m.options.Template, s.Labels); text != "" {
+			add(&s, sample.Part{Modality: sample.Text, Text: text})
+		}
+	}
+	if s.Key == "" {
+		s.Key = fmt.Sprintf("row-%09d", len(m.samples)+1)
+		if p := s.Paths(); len(p) > 0 {
+			s.Key = strings.TrimSuffix(p[0], path.Ext(p[0]))
+			if e.value[roleStart] != "" {
+				s.Key += fmt.Sprintf("_%d", millis(start))
+			}
+		}
+		m.made = append(m.made, len(m.samples))
+	}
+	m.samples = append(m.samples, s)
 	return nil
 }
 
-func readTable(name string, r io.Reader, comma rune, each func(entry) error) error {
-	c := csv.NewReader(r)
-	c.Comma = comma
-	c.LazyQuotes = comma == '\t'
-	header, err := c.Read()
+// set gives a role its value; the first column that has one counts.
+func (m *manifestReader) set(e *entry, r role, column, value string) {
+	if value == "" {
+		return
+	}
+	if e.value[r] != "" {
+		m.doubled.add(column)
+		return
+	}
+	e.value[r], e.column[r] = value, column
+}
+
+func (m *manifestReader) number(e *entry, r role) (float64, error) {
+	v := e.value[r]
+	if v == "" {
+		return 0, nil
+	}
+	f, err := strconv.ParseFloat(v, 64)
+	if err != nil || math.IsNaN(f) || math.Abs(f) > 1e9 {
+		return 0, fault.Inputf("%s: %s %q is no number of seconds", m.at(e), e.column[r], v)
+	}
+	return f, nil
+}
+
+// at says where a row stands.
+func (m *manifestReader) at(e *entry) string {
+	if m.place == "row" {
+		return fmt.Sprintf("%s row %d", m.name, e.line)
+	}
+	return fmt.Sprintf("%s:%d", m.name, e.line)
+}
+
+// nameUnstated makes the keys unique that no column stated.
+func (m *manifestReader) nameUnstated() {
+	if len(m.made) == 0 {
+		return
+	}
+	used := make(map[string]bool, len(m.samples))
+	next := 0
+	for i := range m.samples { // stated keys first: they keep their names
+		if next < len(m.made) && m.made[next] == i {
+			next++
+			continue
+		}
+		used[m.samples[i].Key] = true
+	}
+	number := map[string]int{}
+	for _, i := range m.made {
+		s := &m.samples[i]
+		if used[s.Key] {
+			s.Key = another(s.Key, used, number)
+		}
+		used[s.Key] = true
+	}
+}
+
+func (m *manifestReader) finishNotes(names []string) []string {
+	notes := m.notes
+	if len(names) > 1 {
+		notes = append(notes, fmt.Sprintf("%s is the manifest; passed over: %s", names[0], strings.Join(names[1:], ", ")))
+	}
+	if len(m.unused) > 0 {
+		var columns []string
+		for n := range m.unused {
+			columns = append(columns, escape(n))
+		}
+		slices.Sort(columns)
+		const most = 20
+		if len(columns) > most {
+			columns = append(columns[:most], "…")
+		}
+		notes = append(notes, fmt.Sprintf("%s: columns that are not used: %s", m.name, strings.Join(columns, ", ")))
+	}
+	if m.doubled.n > 0 {
+		notes = append(notes, fmt.Sprintf("%s: %s passed over for another column of the same meaning: %s", m.name, m.doubled.count("value was", "values were"), m.doubled))
+	}
+	if m.tree.only == "" {
+		named := make(map[string]bool, len(m.samples))
+		for i := range m.samples {
+			for _, p := range m.samples[i].Parts {
+				named[p.Path] = true
+			}
+		}
+		var unlisted tally
+		for _, f := range m.tree.files {
+			if _, _, ok := stem(f.name); ok && !named[f.name] {
+				unlisted.add(f.name)
+			}
+		}
+		if unlisted.n > 0 {
+			notes = append(notes, fmt.Sprintf("%s not in the manifest: %s", unlisted.count("file below it is", "files below it are"), unlisted))
+		}
+	}
+	return notes
+}
+
+// folderTarget is where a folder of files really lies.
+type folderTarget struct {
+	real string
+	err  error
+}
+
+// resolve checks a path of a manifest against the folder's border and finds its file.
+func (m *manifestReader) resolve(given string) (name string, size int64, problem, detail string) {
+	if strings.Contains(given, "://") {
+		return given, 0, "remote", fmt.Sprintf("%s is no local file; fetch it and name the file", given)
+	}
+	root := m.tree.root
+	full := filepath.FromSlash(given)
+	if !filepath.IsAbs(full) {
+		full = filepath.Join(root, full)
+	} else if outer, err := filepath.Abs(m.tree.given); err == nil && inside(outer, full) {
+		rel, _ := filepath.Rel(outer, full) // the root may be named through a link
+		full = filepath.Join(root, rel)
+	}
+	full = filepath.Clean(full)
+	name = filepath.ToSlash(full)
+	if rel, err := filepath.Rel(root, full); err == nil && inside(root, full) {
+		name = filepath.ToSlash(rel)
+	} else if !m.options.AllowOutside {
+		return given, 0, "outside", fmt.Sprintf("%s lies outside the manifest's folder (source.allow_outside permits it)", given)
+	}
+	dir := filepath.Dir(full)
+	folder, ok := m.folders[dir]
+	if !ok {
+		folder.real, folder.err = filepath.EvalSymlinks(dir)
+		m.folders[dir] = folder
+	}
+	if folder.err != nil {
+		return name, 0, "missing", fmt.Sprintf("%s is not there", given)
+	}
+	target := filepath.Join(folder.real, filepath.Base(full))
+	info, err := os.Lstat(target)
+	if err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		if target, err = filepath.EvalSymlinks(target); err == nil {
+			info, err = os.Stat(target)
+		}
+	}
+	switch {
+	case !m.options.AllowOutside && err == nil && !inside(root, target):
+		return name, 0, "outside", fmt.Sprintf("%s leads outside the manifest's folder (source.allow_outside permits it)", given)
+	case errors.Is(err, fs.ErrPermission):
+		return name, 0, "unreadable", fmt.Sprintf("%s: no permission to look at it", given)
+	case err != nil:
+		return name, 0, "missing", fmt.Sprintf("%s is not there", given)
+	case info.IsDir():
+		return name, 0, "missing", fmt.Sprintf("%s is a folder, not a file", given)
+	case !info.Mode().IsRegular():
+		return name, 0, "missing", fmt.Sprintf("%s is no regular file", given)
+	}
+	return name, info.Size(), "", ""
+}
+
+// readTable reads CSV or TSV under a header row.
+func (m *manifestReader) readTable(r io.Reader, comma rune, each func(*entry) error) error {
+	t, err := newTable(m.name, r, comma, 0)
 	if err != nil {
-		return fault.Inputf("%s: want a header row of column names: %w", name, err)
+		return err
+	}
+	header, err := t.read()
+	if errors.Is(err, io.EOF) {
+		return fault.Inputf("%s is empty; want a header row of column names", m.name)
+	}
+	if err != nil {
+		return err
 	}
 	header = slices.Clone(header)
-	if !slices.ContainsFunc(header, func(h string) bool {
-		role := columnRoles[strings.ToLower(strings.TrimSpace(h))]
-		return role != "" && role != "key" && role != "label" && role != "start" && role != "end" && role != "sync"
-	}) {
-		return fault.Inputf("%s:1: no column image, video, audio, text, caption or the like (it has %s)", name, strings.Join(header, ", "))
+	if !namesMaterial(header) {
+		return fault.Inputf("%s:%d: no column image, video, audio, text, caption or the like (it has %s)", m.name, t.line, strings.Join(header, ", "))
 	}
+	roles := make([]role, len(header))
+	for i, h := range header {
+		r, ok := roleOf(h)
+		if !ok {
+			r = numRoles
+			m.unused[strings.TrimSpace(h)] = true
+		}
+		roles[i] = r
+	}
+	delete(m.unused, "") // an unnamed index column
 	for {
-		row, err := c.Read()
+		row, err := t.read()
 		if errors.Is(err, io.EOF) {
+			m.notes = append(m.notes, t.notes()...)
 			return nil
 		}
 		if err != nil {
-			return fault.Inputf("%s: %w", name, err)
+			return err
 		}
-		line, _ := c.FieldPos(0)
-		e := entry{fields: map[string]string{}, place: fmt.Sprintf("%s:%d", name, line)}
+		if len(row) > len(header) {
+			return fault.Inputf("%s:%d: %s under a header of %d; quote fields that hold the separator", m.name, t.line, fields(len(row)), len(header))
+		}
+		e := entry{line: t.line}
 		for i, v := range row {
-			e.fields[header[i]] = strings.TrimSpace(v)
+			if roles[i] < numRoles {
+				m.set(&e, roles[i], header[i], strings.Clone(strings.TrimSpace(v)))
+			}
 		}
-		if err := each(e); err != nil {
+		if err := each(&e); err != nil {
 			return err
 		}
 	}
-}
-
-func readParquet(ctx context.Context, name, full string, each func(entry) error) (err error) {
-	defer func() {
-		if r := recover(); r != nil { // a damaged file can make the reader panic
-			err = fault.Inputf("%s: no Parquet that can be read: %v", name, r)
-		}
-	}()
-	pf, err := file.OpenParquetFile(full, false)
-	if err != nil {
-		return fault.Inputf("%s: %w", name, err)
-	}
-	defer pf.Close()
-	r, err := pqarrow.NewFileReader(pf, pqarrow.ArrowReadProperties{BatchSize: 4096}, memory.DefaultAllocator)
-	if err != nil {
-		return fault.Inputf("%s: %w", name, err)
-	}
-	batches, err := r.GetRecordReader(ctx, nil, nil)
-	if err != nil {
-		return fault.Inputf("%s: %w", name, err)
-	}
-	defer batches.Release()
-	n := 0
-	for batches.Next() {
-		b := batches.RecordBatch()
-		for i := range int(b.NumRows()) {
-			e := entry{fields: map[string]string{}, place: fmt.Sprintf("%s row %d", name, n)}
-			n++
-			for c := range int(b.NumCols()) {
-				col := b.Column(c)
-				if col.IsNull(i) {
-					continue
-				}
-				key := b.ColumnName(c)
-				v := col.ValueStr(i)
-				if columnRoles[strings.ToLower(key)] == "label" && strings.HasPrefix(v, "[") {
-					var list []string
-					if json.Unmarshal([]byte(v), &list) == nil {
-						e.labels = list
-						continue
-					}
-				}
-				e.fields[key] = v
-			}
-			if err := each(e); err != nil {
-				return err
-			}
-		}
-	}
-	if err := batches.Err(); err != nil && !errors.Is(err, io.EOF) {
-		return fault.Inputf("%s: %w", name, err)
-	}
-	return nil
 }

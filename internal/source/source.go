@@ -1,7 +1,16 @@
 // Package source finds out where the samples of a data set come from: it turns a tree of files, or a
 // manifest, into a sorted list of samples with their parts. It opens lists (CSV, JSONL, Parquet), never
-// media: what a medium holds is found out when the sample is read. Layouts are one file and one line in
-// the registry below each.
+// media: what a medium holds is found out when the sample is read. A layout is one file and one line in
+// the registry below.
+//
+// What holds for every layout: the listing depends on names, sizes and lists alone, not on the order in
+// which a file system gives its entries; keys are unique and valid UTF-8; hidden files and folders are
+// passed over; links are followed inside the root only; nothing that is listed is lost: what cannot be a
+// sample is a sample with a Problem, and media that no list names are counted in a note.
+//
+// Segments: parts carry Start and End as their list states them, also where the file's name says that it
+// has been cut already. Which of the two it is decides the reader, from the duration: a file that lasts
+// about End-Start is the segment, a longer one is the whole recording and is cut.
 package source
 
 import (
@@ -23,18 +32,20 @@ import (
 
 // Options chooses and steers a layout.
 type Options struct {
-	Kind string // auto, audioset, pairs or manifest
+	Kind string // auto (or empty), audioset, pairs or manifest
 	// Template makes a caption of labels: {labels} stands for all of them, {label} for the first.
 	Template string
-	// AllowOutside lets a manifest name files outside its own folder.
+	// AllowOutside lets a manifest name files outside its own folder, and links lead there.
 	AllowOutside bool
+	// FolderLabels makes the folder that a file of pairs lies in its label.
+	FolderLabels bool
 }
 
-// Listing is a source's samples in a fixed order: by key.
+// Listing is a source's samples in a fixed order: by key, as bytes compare.
 type Listing struct {
 	Kind string
 	Root string // absolute path that the parts' paths are relative to
-	// Samples have unique keys, which are valid UTF-8.
+	// Samples have unique keys, which are valid UTF-8, as their parts' paths are.
 	Samples []sample.Sample
 	// Notes tell a person what was passed over.
 	Notes []string
@@ -55,174 +66,232 @@ var layouts = []layout{
 	{"pairs", findsPairs, listPairs},
 }
 
-// List lists the source at root, which is a folder, or a manifest file. Errors are input errors of one
-// line that say what was looked for.
+// Kinds lists the layouts by name.
+func Kinds() []string {
+	var out []string
+	for _, y := range layouts {
+		out = append(out, y.kind)
+	}
+	return out
+}
+
+// List lists the source at root: a folder, a manifest file, or one list of an AudioSet tree. Errors are of
+// kind Input, one line that says what was looked for; a list's errors name file and line.
 func List(ctx context.Context, root string, o Options) (*Listing, error) {
-	info, err := os.Stat(root)
+	abs, err := filepath.Abs(root)
+	if err != nil {
+		return nil, fault.Inputf("%s: %w", root, err)
+	}
+	if o.Kind == "auto" {
+		o.Kind = ""
+	}
+	if o.Kind != "" && !slices.Contains(Kinds(), o.Kind) {
+		return nil, fault.Usagef("no source layout %q (have auto, %s)", o.Kind, strings.Join(Kinds(), ", "))
+	}
+	info, err := os.Stat(abs)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fault.Inputf("%s: no such file or folder", root)
 	case err != nil:
 		return nil, fault.Inputf("%s: %w", root, err)
+	case info.IsDir():
+	case !info.Mode().IsRegular():
+		return nil, fault.Inputf("%s is neither a folder nor a file", root)
 	}
-	var t *tree
+	t, err := openTree(ctx, root, abs, info, &o)
+	if err != nil {
+		return nil, err
+	}
+	for _, y := range layouts {
+		if o.Kind != y.kind && (o.Kind != "" || !y.finds(t)) {
+			continue
+		}
+		l, err := y.list(ctx, t, o)
+		if err != nil {
+			return nil, err
+		}
+		l.Kind, l.Root = y.kind, t.root
+		if len(l.Samples) == 0 {
+			return nil, fault.Inputf("%s lists no samples as %s", root, l.Kind)
+		}
+		l.Notes = append(t.notes, l.Notes...)
+		finish(l)
+		return l, nil
+	}
+	return nil, fault.Inputf("%s holds %d files and none that can be read (%s): want pictures, sounds, videos, .txt captions, AudioSet's *_segments.csv or a manifest (%s)",
+		root, len(t.files), t.kinds(), strings.Join(manifestNames[:4], ", "))
+}
+
+// openTree walks a folder, or stands for the one file that was given.
+func openTree(ctx context.Context, root, abs string, info fs.FileInfo, o *Options) (*tree, error) {
 	if info.IsDir() {
-		if t, err = walk(ctx, root); err != nil {
+		t, err := walk(ctx, root, o.AllowOutside, os.ReadDir)
+		if err != nil {
 			return nil, err
 		}
 		if len(t.files) == 0 {
 			return nil, fault.Inputf("%s is empty: want media files, an AudioSet tree or a manifest", root)
 		}
-		if _, ok := t.files[".prep/plan.json"]; ok || t.prep {
-			return nil, fault.Inputf("%s is an output of prep, not a source; give its source", root)
+		return t, nil
+	}
+	base := filepath.Base(abs)
+	if isSegmentList(base) && (o.Kind == "" || o.Kind == "audioset") {
+		o.Kind = "audioset"
+		t, err := walk(ctx, filepath.Dir(abs), o.AllowOutside, os.ReadDir)
+		if err != nil {
+			return nil, err
 		}
-	} else {
-		t = &tree{root: filepath.Dir(root), manifest: filepath.Base(root), files: map[string]int64{filepath.Base(root): info.Size()}}
-		if o.Kind == "auto" || o.Kind == "" {
-			o.Kind = "manifest"
-		}
+		t.only = base
+		return t, nil
 	}
-	var l *Listing
-	for _, y := range layouts {
-		if o.Kind == y.kind || (o.Kind == "auto" || o.Kind == "") && y.finds(t) {
-			if l, err = y.list(ctx, t, o); err != nil {
-				return nil, err
-			}
-			l.Kind = y.kind
-			break
-		}
+	if !isManifestName(base) {
+		return nil, fault.Inputf("%s is a single file: want a folder, or a manifest (.jsonl, .csv, .tsv, .parquet)", root)
 	}
-	if l == nil {
-		return nil, fault.Inputf("%s holds %d files and none that can be read: want pictures, sounds, videos, .txt captions, AudioSet's *_segments.csv or a manifest (.jsonl, .csv, .tsv, .parquet)", root, len(t.files))
+	if o.Kind != "" && o.Kind != "manifest" {
+		return nil, fault.Inputf("%s is a single file: the layout %s wants a folder", root, o.Kind)
 	}
-	if len(l.Samples) == 0 {
-		return nil, fault.Inputf("%s lists no samples as %s", root, l.Kind)
-	}
-	l.Root = t.root
-	finish(l)
-	return l, nil
-}
-
-// finish sorts and makes keys valid and unique. A repeated key stays in the list as a failed sample, so
-// that it is counted.
-func finish(l *Listing) {
-	for i := range l.Samples {
-		if s := &l.Samples[i]; !utf8.ValidString(s.Key) {
-			s.Key = strings.ToValidUTF8(s.Key, "�")
-			l.Notes = append(l.Notes, fmt.Sprintf("the name of %q is not UTF-8; its key is %q", s.Paths(), s.Key))
-		}
-	}
-	slices.SortStableFunc(l.Samples, func(a, b sample.Sample) int { return strings.Compare(a.Key, b.Key) })
-	used := make(map[string]bool, len(l.Samples))
-	for i := range l.Samples {
-		used[l.Samples[i].Key] = true
-	}
-	for i := 1; i < len(l.Samples); i++ {
-		s := &l.Samples[i]
-		first := l.Samples[i-1].Key
-		if j := i - 1; l.Samples[j].Problem == "duplicate_key" {
-			first, _, _ = strings.Cut(first, "#")
-		}
-		if s.Key != first {
-			continue
-		}
-		s.Problem, s.ProblemDetail = "duplicate_key", fmt.Sprintf("the key %q is listed more than once; the first one counts", s.Key)
-		for n := 2; ; n++ {
-			if k := fmt.Sprintf("%s#%d", s.Key, n); !used[k] {
-				s.Key, used[k] = k, true
-				break
-			}
-		}
-	}
-}
-
-// tree is a walked folder.
-type tree struct {
-	root     string
-	manifest string // set when the source is a single file
-	prep     bool
-	files    map[string]int64 // slash-separated relative path -> size
-}
-
-// sorted lists the files in order.
-func (t *tree) sorted() []string {
-	names := make([]string, 0, len(t.files))
-	for n := range t.files {
-		names = append(names, n)
-	}
-	slices.Sort(names)
-	return names
-}
-
-// walk lists the regular files below root. Hidden files and folders are passed over; links are followed
-// where they stay inside the root.
-func walk(ctx context.Context, root string) (*tree, error) {
-	real, err := filepath.EvalSymlinks(root)
+	o.Kind = "manifest"
+	dir, err := filepath.EvalSymlinks(filepath.Dir(abs))
 	if err != nil {
 		return nil, fault.Inputf("%s: %w", root, err)
 	}
-	t := &tree{root: real, files: map[string]int64{}}
-	seen := map[string]bool{real: true}
-	var visit func(rel string) error
-	visit = func(rel string) error {
-		if err := ctx.Err(); err != nil {
-			return err
+	return &tree{given: filepath.Dir(abs), root: dir, only: base, files: []treeFile{{base, info.Size()}}}, nil
+}
+
+// finish makes keys valid, unique and sorted. A repeated key stays in the list as a failed sample, so that
+// it is counted; so does a sample whose file has a name that is no UTF-8, which a listing cannot hold.
+func finish(l *Listing) {
+	var renamed, repeated tally
+	for i := range l.Samples {
+		s := &l.Samples[i]
+		if !utf8.ValidString(s.Key) {
+			s.Key = escape(s.Key)
+			renamed.add(s.Key)
 		}
-		entries, err := os.ReadDir(filepath.Join(real, filepath.FromSlash(rel)))
-		if err != nil {
-			return fault.Inputf("cannot list %s: %w", filepath.Join(root, filepath.FromSlash(rel)), err)
-		}
-		for _, e := range entries {
-			name := path.Join(rel, e.Name())
-			if strings.HasPrefix(e.Name(), ".") || e.Name() == "__MACOSX" {
-				if rel == "" && e.Name() == ".prep" && e.IsDir() {
-					t.prep = true
-				}
+		for j := range s.Parts {
+			p := &s.Parts[j]
+			if utf8.ValidString(p.Path) {
 				continue
 			}
-			full := filepath.Join(real, filepath.FromSlash(name))
-			if e.Type()&fs.ModeSymlink != 0 {
-				target, err := filepath.EvalSymlinks(full)
-				if err != nil || !inside(real, target) {
-					continue
-				}
-			}
-			info, err := os.Stat(full)
-			if err != nil {
-				continue // gone, or a link to nothing
-			}
-			switch {
-			case info.IsDir():
-				target, err := filepath.EvalSymlinks(full)
-				if err != nil || seen[target] {
-					continue
-				}
-				seen[target] = true
-				if err := visit(name); err != nil {
-					return err
-				}
-			case info.Mode().IsRegular():
-				t.files[name] = info.Size()
+			p.Path = escape(p.Path)
+			if s.Problem == "" {
+				s.Problem, s.ProblemDetail = "invalid_name", fmt.Sprintf("the file name %s is not UTF-8; rename the file", p.Path)
 			}
 		}
-		return nil
 	}
-	return t, visit("")
+	byKey := func(a, b sample.Sample) int { return strings.Compare(a.Key, b.Key) }
+	if !slices.IsSortedFunc(l.Samples, byKey) { // a sample is some 600 bytes: the layouts list in order where they can
+		slices.SortStableFunc(l.Samples, byKey)
+	}
+	var again []int
+	for i := 1; i < len(l.Samples); i++ {
+		if l.Samples[i].Key == l.Samples[i-1].Key {
+			again = append(again, i)
+		}
+	}
+	if len(again) > 0 {
+		used := make(map[string]bool, len(l.Samples))
+		for i := range l.Samples {
+			used[l.Samples[i].Key] = true
+		}
+		next := map[string]int{}
+		for _, i := range again {
+			s := &l.Samples[i]
+			key := s.Key
+			repeated.add(key)
+			s.Problem, s.ProblemDetail = "duplicate_key", fmt.Sprintf("the key %q is listed more than once; the first one counts", key)
+			s.Key = another(key, used, next)
+		}
+		slices.SortStableFunc(l.Samples, byKey)
+	}
+	if renamed.n > 0 {
+		l.Notes = append(l.Notes, fmt.Sprintf("%s not UTF-8; the bytes that are not stand in their keys as \\xNN: %s", renamed.count("name is", "names are"), renamed))
+	}
+	if repeated.n > 0 {
+		l.Notes = append(l.Notes, fmt.Sprintf("%s listed more than once; all but the first fail as duplicate_key: %s", repeated.count("key is", "keys are"), repeated))
+	}
 }
 
-// inside reports whether path lies in root; both are clean and absolute.
-func inside(root, path string) bool {
-	rel, err := filepath.Rel(root, path)
-	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
+// another finds the first free key among key#2, key#3 and so on. next remembers where to go on.
+func another(key string, used map[string]bool, next map[string]int) string {
+	for n := max(next[key], 2); ; n++ {
+		if k := fmt.Sprintf("%s#%d", key, n); !used[k] {
+			used[k], next[key] = true, n+1
+			return k
+		}
+	}
 }
 
-// add appends a part for a listed file, in the order of the modalities.
+// escape writes bytes that are no UTF-8 as \xNN, as the ledger does (docs/format.md).
+func escape(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		r, n := utf8.DecodeRuneInString(s[i:])
+		if r == utf8.RuneError && n == 1 {
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		} else {
+			b.WriteString(s[i : i+n])
+		}
+		i += n
+	}
+	return b.String()
+}
+
+// tally counts what a note tells of and keeps the first few.
+type tally struct {
+	n     int
+	first []string
+}
+
+func (t *tally) add(what string) {
+	t.n++
+	if len(t.first) < 3 {
+		t.first = append(t.first, what)
+	}
+}
+
+// String lists the first few, quoted where they hold anything odd.
+func (t tally) String() string {
+	var b strings.Builder
+	for i, f := range t.first {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		if strings.ContainsFunc(f, func(r rune) bool { return r < ' ' || r == utf8.RuneError || r == '"' }) {
+			f = fmt.Sprintf("%q", f)
+		}
+		b.WriteString(f)
+	}
+	if t.n > len(t.first) {
+		b.WriteString(", …")
+	}
+	return b.String()
+}
+
+// count writes the number before its noun.
+func (t tally) count(one, many string) string {
+	if t.n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", t.n, many)
+}
+
+// add puts a part in its place, in the order of the modalities.
 func add(s *sample.Sample, p sample.Part) {
 	i, _ := slices.BinarySearchFunc(s.Parts, p.Modality, func(q sample.Part, m sample.Modality) int { return int(q.Modality) - int(m) })
 	s.Parts = slices.Insert(s.Parts, i, p)
 }
 
-// stem splits "a/b.c.wav" into "a/b.c" and ".wav"; the extension only if it is a medium's.
+// addVideoSound makes a video the sample's sound as well, where no sound of its own is there.
+func addVideoSound(s *sample.Sample) {
+	if v := s.Part(sample.Video); v != nil && s.Part(sample.Audio) == nil {
+		p := *v
+		p.Modality = sample.Audio
+		add(s, p)
+	}
+}
+
+// stem splits the extension off "a/b.c.wav", if it is a medium's, and tells which.
 func stem(name string) (string, sample.Modality, bool) {
 	m, ok := media.ModalityOf(name)
 	if !ok {
@@ -231,7 +300,7 @@ func stem(name string) (string, sample.Modality, bool) {
 	return strings.TrimSuffix(name, path.Ext(name)), m, true
 }
 
-// caption fills the template.
+// caption fills the template; no labels make no caption.
 func caption(template string, labels []string) string {
 	if len(labels) == 0 {
 		return ""
