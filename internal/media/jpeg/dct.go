@@ -110,12 +110,6 @@ func sample(v int32) uint8 {
 
 // reconstruct turns the coefficients of a progressive picture into samples, and lets go of them.
 func (c *component) reconstruct() {
-	if c.quant == nil { // no scan had it: grey
-		for i := range c.plane {
-			c.plane[i] = 128
-		}
-		return
-	}
 	for i := 0; i < len(c.coeffs); i += 64 {
 		block := (*[64]int16)(c.coeffs[i:])
 		flat := true

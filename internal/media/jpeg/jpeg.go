@@ -62,13 +62,14 @@ type component struct {
 	blocks     int        // blocks of a row, with the fill
 	plane      []uint8
 	coeffs     []int16 // progressive only: blocks of 64, natural order
-	seen       bool    // a sequential scan has been
+	seen       bool    // a scan has had it
 }
 
 type decoder struct {
-	data []byte
-	pos  int
-	bits bits
+	data        []byte
+	pos         int
+	bits        bits
+	allowDamage bool
 
 	width, height int
 	progressive   bool
@@ -90,7 +91,7 @@ type decoder struct {
 // Decode decodes a whole file. Errors are *FormatError, *TruncatedError or *UnsupportedError. Nothing is
 // allocated that the frame header's size (capped by Options.MaxPixels) does not ask for.
 func Decode(data []byte, o Options) (*Image, error) {
-	d := &decoder{data: data}
+	d := &decoder{data: data, allowDamage: o.AllowDamage}
 	err := d.markers(o)
 	if err != nil {
 		if _, no := err.(*UnsupportedError); no || !o.AllowDamage || !d.begun() {
@@ -100,9 +101,12 @@ func Decode(data []byte, o Options) (*Image, error) {
 	if !d.begun() {
 		return nil, d.errorf("no picture before the end marker")
 	}
-	if d.progressive {
-		for i := range d.comp {
-			d.comp[i].reconstruct()
+	for i := range d.comp {
+		switch c := &d.comp[i]; {
+		case !c.seen: // no scan had it
+			c.grey()
+		case d.progressive:
+			c.reconstruct()
 		}
 	}
 	img, e := d.output()
@@ -263,7 +267,8 @@ func (d *decoder) frame(marker uint8, b []byte, o Options) error {
 
 func ceil(a, b int) int { return (a + b - 1) / b }
 
-// allocate makes the planes when the first scan begins, all grey: what no scan fills stays so.
+// allocate makes the planes when the first scan begins: all grey where not every block need come to be
+// filled.
 func (d *decoder) allocate() {
 	for i := range d.comp {
 		c := &d.comp[i]
@@ -275,9 +280,16 @@ func (d *decoder) allocate() {
 			c.coeffs = make([]int16, 64*c.blocks*rows)
 			continue
 		}
-		for j := range c.plane {
-			c.plane[j] = 128
+		if d.allowDamage {
+			c.grey()
 		}
+	}
+}
+
+// grey fills the plane with the middle level, what a block without coefficients comes to.
+func (c *component) grey() {
+	for i := range c.plane {
+		c.plane[i] = 128
 	}
 }
 
