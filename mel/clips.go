@@ -76,15 +76,13 @@ func Clips(wave [][]float32, clips int, mean MeanMode) []float32 {
 				x[i] -= m
 			}
 		}
-		mel, frames := Fbank(x)
-		dst := out[c*Bins*Frames:]
-		for b := range Bins {
-			row := dst[b*Frames:][:Frames]
-			k := copy(row, mel[b*frames:][:frames])
-			clear(row[k:])
-			for i, v := range row {
-				row[i] = (v - normMean) / normStd
-			}
+		// What the frames leave is padding: 0 before normalising.
+		dst := out[c*Bins*Frames:][:Bins*Frames]
+		for i := range dst {
+			dst[i] = (0 - float32(normMean)) / normStd
+		}
+		if frames := min(frameCount(len(x)), Frames); frames > 0 {
+			fbank(x, bank{dst: dst, stride: Frames, mean: normMean, std: normStd}, frames)
 		}
 	}
 	return out

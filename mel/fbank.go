@@ -43,125 +43,132 @@ var filters = func() (bank [Bins]filter) {
 // Fbank computes Kaldi's log-mel filter bank of 16 kHz sound, as torchaudio.compliance.kaldi.fbank with
 // ImageBind's arguments: 25 ms frames every 10 ms (only whole ones), the frame's own offset removed,
 // pre-emphasis 0.97, Hann window, power spectrum of 512 points, 128 triangles, natural log with floor
-// 1.19e-7. The result is mel-major, [128][frames], not normalised; frames is 0 below 400 samples.
+// 1.19e-7. The result is mel-major, [128][frames], not normalised; frames is 0 below 400 samples. Frames
+// with a sample that is not finite are not finite.
 func Fbank(wave []float32) (logmel []float32, frames int) {
-	if len(wave) < WindowLength {
+	if frames = frameCount(len(wave)); frames == 0 {
 		return nil, 0
 	}
-	frames = 1 + (len(wave)-WindowLength)/HopLength
 	logmel = make([]float32, Bins*frames)
-	var s scratch
-	for f := range frames {
-		s.frame(wave[f*HopLength:][:WindowLength])
-		for b := range Bins {
-			logmel[b*frames+f] = s.bin(b)
-		}
-	}
+	fbank(wave, bank{dst: logmel, stride: frames, std: 1}, frames)
 	return logmel, frames
 }
 
-// scratch holds one frame on its way through the transform.
-type scratch struct {
-	a, b  [fftLength / 2]complex64
-	power [fftLength / 2]float32
+// frameCount is the number of whole frames in n samples.
+func frameCount(n int) int {
+	if n < WindowLength {
+		return 0
+	}
+	return 1 + (n-WindowLength)/HopLength
 }
 
-// frame computes the power spectrum of 400 samples.
+// bank says where the values of filter b and frame f go, dst[b*stride+f], and how they are normalised:
+// (value - mean) / std.
+type bank struct {
+	dst       []float32
+	stride    int
+	mean, std float32
+}
+
+// fbank computes the first frames of wave.
+func fbank(wave []float32, out bank, frames int) {
+	offset := frameMeans(wave, frames)
+	from := 0
+	if vector != nil {
+		from = vector.fbank(wave, offset, out, frames)
+	}
+	plainFbank(wave, offset, out, from, frames)
+}
+
+// meanBlock divides both the window and the hop, so that frames share the sums of blocks.
+const meanBlock = 80
+
+// frameMeans gives the mean of every frame, of sums over blocks of 80 samples in eight strands.
+func frameMeans(wave []float32, frames int) []float32 {
+	const perHop, perFrame = HopLength / meanBlock, WindowLength / meanBlock
+	sums := make([]float32, (frames-1)*perHop+perFrame)
+	for b := range sums {
+		x := (*[meanBlock]float32)(wave[b*meanBlock:])
+		var s [8]float32
+		for i := 0; i < meanBlock; i += 8 {
+			for j := range s {
+				s[j] += x[i+j]
+			}
+		}
+		sums[b] = ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]))
+	}
+	means := sums[:frames] // frame f reads from 2f on, so that writing f is safe
+	for f := range means {
+		s := (*[perFrame]float32)(sums[f*perHop:])
+		means[f] = (((s[0] + s[1]) + (s[2] + s[3])) + s[4]) * float32(1.0/WindowLength)
+	}
+	return means
+}
+
+// plainFbank computes the frames from..frames-1.
 //
 //	y[i] = x[i] - mean(x);  z[i] = (y[i] - 0.97 y[i-1]) w[i], y[-1] = y[0];  P[k] = |FFT512(z)[k]|^2
-//
-// The real transform of 512 points is a complex one of 256 over pairs of samples, taken apart afterwards.
-func (s *scratch) frame(x []float32) {
-	var sum [4]float32
-	for i := 0; i < WindowLength; i += 4 {
-		for j := range sum {
-			sum[j] += x[i+j]
+//	value[b] = ln(max(sum_k weight[b][k] P[k], floor))
+func plainFbank(wave, offset []float32, out bank, from, frames int) {
+	var s spectrum
+	for f := from; f < frames; f++ {
+		x := (*[WindowLength]float32)(wave[f*HopLength:])
+		mean := offset[f]
+		before := x[0] - mean
+		for i := range WindowLength / 2 {
+			even, odd := x[2*i]-mean, x[2*i+1]-mean
+			s.re[i] = float32((even - float32(preEmphasis*before)) * window[2*i])
+			s.im[i] = float32((odd - float32(preEmphasis*even)) * window[2*i+1])
+			before = odd
 		}
-	}
-	mean := ((sum[0] + sum[1]) + (sum[2] + sum[3])) * float32(1.0/WindowLength)
-	before := x[0] - mean
-	for i := range WindowLength / 2 {
-		even, odd := x[2*i]-mean, x[2*i+1]-mean
-		s.a[i] = complex(
-			(even-float32(preEmphasis*before))*window[2*i],
-			(odd-float32(preEmphasis*even))*window[2*i+1])
-		before = odd
-	}
-	clear(s.a[WindowLength/2:])
-	radix4(&s.a, &s.b, 1)
-	radix4(&s.b, &s.a, 4)
-	radix4(&s.a, &s.b, 16)
-	radix4(&s.b, &s.a, 64)
-	z := &s.a
-	dc := real(z[0]) + imag(z[0])
-	s.power[0] = dc * dc
-	for k := 1; k <= fftLength/4; k++ {
-		p, q := z[k], z[fftLength/2-k]
-		er, ei := real(p)+real(q), imag(p)-imag(q)
-		or, oi := real(p)-real(q), imag(p)+imag(q)
-		w := split[k]
-		tr := float32(or*imag(w)) + float32(oi*real(w))
-		ti := float32(oi*imag(w)) - float32(or*real(w))
-		ar, ai, br, bi := er+tr, ei+ti, er-tr, ei-ti
-		s.power[k] = 0.25 * (float32(ar*ar) + float32(ai*ai))
-		s.power[fftLength/2-k] = 0.25 * (float32(br*br) + float32(bi*bi))
-	}
-}
-
-// bin is the log of filter b over the frame's power.
-func (s *scratch) bin(b int) float32 {
-	f := &filters[b]
-	p := s.power[f.first:][:len(f.weight)]
-	var sum float32
-	for i, w := range f.weight {
-		sum += float32(w * p[i])
-	}
-	return float32(math.Log(float64(max(sum, logFloor))))
-}
-
-// twiddle holds exp(-2 pi i k p / 256) for k = 1, 2, 3 and p = 0..63.
-var twiddle = func() (w [64][3]complex64) {
-	for p := range w {
-		for k := range w[p] {
-			sin, cos := math.Sincos(-2 * math.Pi * float64((k+1)*p) / 256)
-			w[p][k] = complex(float32(cos), float32(sin))
-		}
-	}
-	return w
-}()
-
-// split holds exp(-2 pi i k / 512) for k = 0..128.
-var split = func() (w [fftLength/4 + 1]complex64) {
-	for k := range w {
-		sin, cos := math.Sincos(-2 * math.Pi * float64(k) / fftLength)
-		w[k] = complex(float32(cos), float32(sin))
-	}
-	return w
-}()
-
-// radix4 is one Stockham pass of the 256-point transform with the given stride.
-func radix4(x, y *[fftLength / 2]complex64, stride int) {
-	m := 64 / stride
-	for p := range m {
-		w := &twiddle[p*stride]
-		for q := range stride {
-			a, b := x[q+stride*p], x[q+stride*(p+m)]
-			c, d := x[q+stride*(p+2*m)], x[q+stride*(p+3*m)]
-			sum, diff := a+c, a-c
-			sum2 := b + d
-			turned := complex(-(imag(b) - imag(d)), real(b)-real(d)) // i (b - d)
-			o := q + stride*4*p
-			y[o] = sum + sum2
-			y[o+stride] = times(diff-turned, w[0])
-			y[o+2*stride] = times(sum-sum2, w[1])
-			y[o+3*stride] = times(diff+turned, w[2])
+		clear(s.re[WindowLength/2 : fftLength/2])
+		clear(s.im[WindowLength/2 : fftLength/2])
+		s.transform(fftLength / 2)
+		for b := range filters {
+			t := &filters[b]
+			p := s.power[t.first:][:len(t.weight)]
+			var sum float32
+			for i, w := range t.weight {
+				sum += float32(w * p[i])
+			}
+			out.dst[b*out.stride+f] = (logarithm(max(sum, logFloor)) - out.mean) / out.std
 		}
 	}
 }
 
-// times multiplies with every product rounded, whatever the architecture would fuse.
-func times(a, b complex64) complex64 {
-	return complex(
-		float32(real(a)*real(b))-float32(imag(a)*imag(b)),
-		float32(real(a)*imag(b))+float32(imag(a)*real(b)))
+// The natural logarithm's polynomial on sqrt(1/2)..sqrt(2), from S. Moshier's Cephes library (logf), and ln 2
+// in two parts.
+const (
+	log0, log1, log2 = 7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1
+	log3, log4, log5 = -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1
+	log6, log7, log8 = 2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1
+	ln2Low, ln2High  = -2.12194440e-4, 0.693359375
+	halfSqrt2        = math.Sqrt2 / 2
+)
+
+// logarithm is ln x for normal positive x, to 2 units in the last place; for others that are not finite it is
+// not a number. Our own because the vector kernels must give the same bits.
+func logarithm(x float32) float32 {
+	bits := math.Float32bits(x)
+	exponent := float32(int32(bits)>>23 - 126)
+	m := math.Float32frombits(bits&0x7fffff | 0x3f000000)
+	if m < halfSqrt2 {
+		exponent--
+		m += m
+	}
+	m--
+	z := float32(m * m)
+	y := float32(log0*m) + log1
+	y = float32(y*m) + log2
+	y = float32(y*m) + log3
+	y = float32(y*m) + log4
+	y = float32(y*m) + log5
+	y = float32(y*m) + log6
+	y = float32(y*m) + log7
+	y = float32(y*m) + log8
+	y = float32(float32(y*m) * z)
+	y += float32(exponent * ln2Low)
+	y += float32(z * -0.5)
+	y = float32(exponent*ln2High) + (m + y)
+	return y + (x - x) // what is not finite stays so
 }

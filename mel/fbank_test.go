@@ -8,8 +8,8 @@ import (
 	"github.com/mjibson/go-dsp/fft"
 )
 
-// plainFbank is the textbook form in float64 over go-dsp's transform.
-func plainFbank(wave []float32, frame int) []float64 {
+// textbookFbank is Fbank in float64 over go-dsp's transform.
+func textbookFbank(wave []float32, frame int) []float64 {
 	x := make([]float64, fftLength)
 	var mean float64
 	for i := range WindowLength {
@@ -56,7 +56,7 @@ func TestFbankAgreesWithPlainTwin(t *testing.T) {
 		t.Fatalf("%d frames of 4000 samples, want 23", frames)
 	}
 	for f := range frames {
-		for b, want := range plainFbank(x, f) {
+		for b, want := range textbookFbank(x, f) {
 			if d := math.Abs(float64(got[b*frames+f]) - want); d > 1e-3 {
 				t.Fatalf("frame %d bin %d: %g, want %g", f, b, got[b*frames+f], want)
 			}
@@ -124,5 +124,23 @@ func BenchmarkResample10s44k1(b *testing.B) {
 		if _, err := Resample(x, 44100); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func BenchmarkClips10s(b *testing.B) {
+	x := [][]float32{noise(160000)}
+	for b.Loop() {
+		Clips(x, 3, MeanClip)
+	}
+}
+
+func BenchmarkSpectrogram10s(b *testing.B) {
+	x := noise(160000)
+	var w [SpectrumLength]float32
+	for i := range w {
+		w[i] = 1
+	}
+	for b.Loop() {
+		Spectrogram(x, &w, 512)
 	}
 }

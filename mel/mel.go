@@ -5,10 +5,11 @@
 //	ClipLimits  where the clips begin and end              exact rational arithmetic (clips.go)
 //	Fbank       16 kHz to raw log-mel [128][frames]        Kaldi's filter bank (fbank.go)
 //	Clips       all of it, to [clips,1,128,204] normalised (clips.go)
+//	Spectrogram power spectra of 64 ms, for filters        the same transform (fft.go)
 //
 // Decoding is internal/media's business, what is measured of the sound filters'. The arithmetic is float32
 // in a fixed order, with every product rounded before it is added, so that results do not depend on the
-// processor.
+// processor: the vector kernels (vector_amd64.go) compute eight frames in lanes and give the same bits.
 package mel
 
 // The constants of ImageBind's data.py and of torchaudio.compliance.kaldi.fbank as it calls it.
@@ -31,5 +32,23 @@ const (
 	normStd  = 9.138
 )
 
-// Variant names the kernel in use. All variants give the same bits.
-func Variant() string { return "scalar" }
+// Variant names the kernels in use: "avx2" where the program was built with GOEXPERIMENT=simd and the
+// processor has them, "scalar" otherwise. All give the same bits.
+func Variant() string {
+	if vector != nil {
+		return vector.name
+	}
+	return "scalar"
+}
+
+// kernels are the vector twins of the plain loops: eight frames, or eight taps, in lanes. They take what
+// fits them and leave the rest to the plain ones.
+type kernels struct {
+	name string
+	// fbank is the twin of plainFbank: it computes the frames 0..done-1.
+	fbank func(wave, offset []float32, out bank, frames int) (done int)
+	// spectrogram is the twin of the function of that name.
+	spectrogram func(wave []float32, window *[SpectrumLength]float32, hop int, power []float32, frames int) (done int)
+	// resample is the twin of polyphase.plain: it computes the samples 0..done-1 of out.
+	resample func(p *polyphase, padded, out []float32) (done int)
+}
