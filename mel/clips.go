@@ -17,8 +17,12 @@ const (
 // ClipLimits gives the first and one-past-last sample of evenly spread 2 s clips at 16 kHz, as
 // pytorchvideo's ConstantClipsPerVideoSampler with ImageBind's rounding: clip i begins at
 // i*max(duration-2, 0)/(clips-1), in exact rational arithmetic on the duration as a double; limits are
-// truncated. A single clip begins at 0. Sound shorter than 2 s gives equal clips of all there is.
+// truncated. A single clip begins at 0. Sound shorter than 2 s gives equal clips of all there is. No clips
+// for fewer than one.
 func ClipLimits(samples, clips int) [][2]int {
+	if clips < 1 {
+		return nil
+	}
 	duration := new(big.Rat)
 	duration.SetFloat64(float64(samples) / SampleRate)
 	span := new(big.Rat).Sub(duration, big.NewRat(ClipSeconds, 1))
@@ -47,58 +51,68 @@ func ClipLimits(samples, clips int) [][2]int {
 // of equal length, and channel 0 is transformed. Frames beyond the clip are 0 before normalising, as the
 // original pads. wave is not changed.
 func Clips(wave [][]float32, clips int, mean MeanMode) []float32 {
-	out := make([]float32, clips*Bins*Frames)
-	if len(wave) == 0 {
-		return out
+	limits := ClipLimits(0, clips)
+	if len(wave) > 0 {
+		limits = ClipLimits(len(wave[0]), clips)
 	}
-	n := len(wave[0])
+	out := make([]float32, len(limits)*Bins*Frames)
+	const padding = (0 - float32(normMean)) / normStd
+	for i := range out {
+		out[i] = padding
+	}
 	if mean == MeanImageBind {
 		own := make([][]float32, len(wave))
 		for i := range wave {
-			own[i] = append([]float32(nil), wave[i][:n]...)
+			own[i] = append([]float32(nil), wave[i]...)
 		}
 		wave = own
 	}
-	for c, lim := range ClipLimits(n, clips) {
+	var copied []float32
+	for c, at := range limits {
+		if at[1]-at[0] < WindowLength {
+			continue
+		}
 		var x []float32
 		if mean == MeanImageBind {
-			m := meanOf(wave, lim)
-			for _, ch := range wave {
-				for i := lim[0]; i < lim[1]; i++ {
-					ch[i] -= m
-				}
+			m := meanOf(wave, at)
+			for _, channel := range wave {
+				subtract(channel[at[0]:at[1]], m)
 			}
-			x = wave[0][lim[0]:lim[1]]
+			x = wave[0][at[0]:at[1]]
 		} else {
-			x = append(x, wave[0][lim[0]:lim[1]]...)
-			m := meanOf([][]float32{wave[0]}, lim)
-			for i := range x {
-				x[i] -= m
-			}
+			copied = append(copied[:0], wave[0][at[0]:at[1]]...)
+			x = copied
+			subtract(x, meanOf(wave[:1], at))
 		}
-		// What the frames leave is padding: 0 before normalising.
 		dst := out[c*Bins*Frames:][:Bins*Frames]
-		for i := range dst {
-			dst[i] = (0 - float32(normMean)) / normStd
-		}
-		if frames := min(frameCount(len(x)), Frames); frames > 0 {
-			fbank(x, bank{dst: dst, stride: Frames, mean: normMean, std: normStd}, frames)
-		}
+		fbank(x, bank{dst: dst, stride: Frames, mean: normMean, std: normStd}, min(frameCount(len(x)), Frames))
 	}
 	return out
 }
 
-// meanOf averages samples lim of all channels, summed in double.
-func meanOf(wave [][]float32, lim [2]int) float32 {
-	var sum float64
-	for _, ch := range wave {
-		for _, v := range ch[lim[0]:lim[1]] {
-			sum += float64(v)
+func subtract(x []float32, m float32) {
+	for i := range x {
+		x[i] -= m
+	}
+}
+
+// meanOf averages the samples of all channels from at[0] to before at[1], in four strands of doubles.
+func meanOf(wave [][]float32, at [2]int) float32 {
+	var s [4]float64
+	n := 0
+	for _, channel := range wave {
+		x := channel[at[0]:at[1]]
+		n += len(x)
+		for len(x) >= 4 {
+			s[0] += float64(x[0])
+			s[1] += float64(x[1])
+			s[2] += float64(x[2])
+			s[3] += float64(x[3])
+			x = x[4:]
+		}
+		for i, v := range x {
+			s[i] += float64(v)
 		}
 	}
-	n := len(wave) * (lim[1] - lim[0])
-	if n == 0 {
-		return 0
-	}
-	return float32(sum / float64(n))
+	return float32(((s[0] + s[1]) + (s[2] + s[3])) / float64(n))
 }
