@@ -173,7 +173,7 @@ func listPairs(ctx context.Context, t *tree, o Options) (*Listing, error) {
 // someExtensions names one kind of file for each modality.
 func someExtensions() string {
 	var out []string
-	var last sample.Modality = sample.NumModalities
+	last := sample.NumModalities
 	for _, f := range media.Formats() {
 		if f.Modality != last {
 			out, last = append(out, f.Extension), f.Modality
