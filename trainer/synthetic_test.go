@@ -79,9 +79,17 @@ func syntheticTensor(m sample.Modality, s *stream) sample.Tensor {
 		}
 		return sample.Tensor{DType: sample.Uint8, Shape: []int{3, videoFrames, imageSize, imageSize}, Data: data}
 	case sample.Audio:
-		v, s0 := field(s, melBins, melFrames), s.uniform()
-		for i := range v { // bands of different strength
-			v[i] += 0.5 * math.Sin(float64(i/melFrames)*(0.02+0.1*s0))
+		v := make([]float64, melBins*melFrames)
+		for i := range v {
+			v[i] = -0.6 // about silence after the normalisation
+		}
+		for range 4 { // tones: a band of bins from one frame to another
+			bin, from, to := s.below(melBins-6), s.below(melFrames/2), melFrames/2+s.below(melFrames/2)
+			for y := bin; y < bin+6; y++ {
+				for x := from; x < to; x++ {
+					v[y*melFrames+x] += 1.2
+				}
+			}
 		}
 		one := halves(v, 1)
 		for range 3 {
