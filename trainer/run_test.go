@@ -380,7 +380,7 @@ func TestDivergenceNamesTheBatch(t *testing.T) {
 		v[3] = float32(math.Inf(1))
 	})
 	saved := ""
-	if err := dir.openMetrics(0); err == nil {
+	if err = dir.openMetrics(0); err == nil {
 		saved, err = dir.save(e, newState(c, testData), 3)
 	}
 	if err := errors.Join(err, dir.close()); err != nil {
