@@ -405,7 +405,7 @@ func (a *audioSet) finishNotes() []string {
 	note(a.otherLists, "%s neither of segments nor of labels nor of captions and passed over: %s", a.otherLists.count("CSV is", "CSVs are"), a.otherLists)
 	note(a.repeated, "%s listed before and not counted again: %s", a.repeated.count("segment was", "segments were"), a.repeated)
 	note(a.spare, "%s passed over for another of the same segment and modality: %s", a.spare.count("file was", "files were"), a.spare)
-	note(a.extra, "%s beyond the first of a segment not used: %s", a.extra.count("caption is", "captions are"), a.extra)
+	note(a.extra, "%s passed over after the first of the same segment: %s", a.extra.count("caption was", "captions were"), a.extra)
 	note(a.nameless, "%s of classes that no class_labels_indices.csv or ontology.json names stay as they are and make no caption: %s", a.nameless.count("label", "labels"), a.nameless)
 	var unlisted tally
 	for i, f := range a.tree.files {
@@ -413,6 +413,6 @@ func (a *audioSet) finishNotes() []string {
 			unlisted.add(f.name)
 		}
 	}
-	note(unlisted, "%s to no listed segment and passed over: %s", unlisted.count("media file belongs", "media files belong"), unlisted)
+	note(unlisted, "%s of no listed segment and passed over: %s", unlisted.count("media file is", "media files are"), unlisted)
 	return notes
 }

@@ -199,7 +199,9 @@ func finish(l *Listing) {
 			s := &l.Samples[i]
 			key := s.Key
 			repeated.add(key)
-			s.Problem, s.ProblemDetail = "duplicate_key", fmt.Sprintf("the key %q is listed more than once; the first one counts", key)
+			if s.Problem == "" {
+				s.Problem, s.ProblemDetail = "duplicate_key", fmt.Sprintf("the key %q is listed more than once; the first one counts", key)
+			}
 			s.Key = another(key, used, next)
 		}
 		slices.SortStableFunc(l.Samples, byKey)
@@ -208,7 +210,7 @@ func finish(l *Listing) {
 		l.Notes = append(l.Notes, fmt.Sprintf("%s not UTF-8; the bytes that are not stand in their keys as \\xNN: %s", renamed.count("name is", "names are"), renamed))
 	}
 	if repeated.n > 0 {
-		l.Notes = append(l.Notes, fmt.Sprintf("%s listed more than once; all but the first fail as duplicate_key: %s", repeated.count("key is", "keys are"), repeated))
+		l.Notes = append(l.Notes, fmt.Sprintf("%s listed more than once; all but the first fail: %s", repeated.count("key is", "keys are"), repeated))
 	}
 }
 
