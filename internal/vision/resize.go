@@ -26,9 +26,29 @@ func ResizeCrop(p *Picture, size int) ([]uint8, error) {
 	across := bicubic(p.Width, width, cropOffset(width, size), size)
 	down := bicubic(p.Height, height, cropOffset(height, size), size)
 	out := make([]uint8, p.Channels*size*size)
-	resample(out, p, across, down)
+	resample(out, p, across, down, fastest())
 	return out, nil
 }
+
+// passes are the two kernels of a resize. Every pair of them gives the same bits; a test holds it.
+type passes struct {
+	name       string
+	horizontal func(dst, src []uint8, channels int, w *weights)
+	vertical   func(acc []int32, rows [][]uint8, taps []int32)
+}
+
+// scalar are the plain kernels.
+var scalar = passes{"scalar", horizontal, vertical}
+
+func fastest() passes {
+	if vector != nil {
+		return *vector
+	}
+	return scalar
+}
+
+// Variant names the kernels that resize here: "scalar" or "avx2". Their results are equal.
+func Variant() string { return fastest().name }
 
 func checkSize(size int) error {
 	if size < 1 || size > 4096 {
@@ -63,10 +83,27 @@ type weights struct {
 	count  []int32 // how many
 	fixed  []int32 // fixed-point weights, stride apart
 	stride int     // the space of one output sample in fixed
+	spread []int32 // see spreadRGB
 }
 
 // of returns the weights of output sample i.
 func (w *weights) of(i int) []int32 { return w.fixed[i*w.stride : i*w.stride+int(w.count[i])] }
+
+// spreadRGB returns the weights as the lanes of a vector want them: each three times and a zero, those of an
+// output sample filled up with zeros to a multiple of four taps. It is made once, and not for concurrent use.
+func (w *weights) spreadRGB() []int32 {
+	if w.spread == nil {
+		quads := (w.stride + 3) / 4
+		w.spread = make([]int32, 16*quads*len(w.first))
+		for i := range w.first {
+			for k, v := range w.of(i) {
+				d := w.spread[16*quads*i+4*k:][:3:3]
+				d[0], d[1], d[2] = v, v, v
+			}
+		}
+	}
+	return w.spread
+}
 
 // bicubic computes the weights of Pillow's BICUBIC for output samples [from, from+n) of a resize of in
 // samples to out. Keys' cubic convolution with a = -0.5 (Keys 1981), its support stretched by the ratio
@@ -137,11 +174,13 @@ func cubic(x float64) float64 {
 // Input rows go through the horizontal pass in order, each once, into a ring that holds as many as the
 // vertical filter is long: a few dozen kilobytes that stay in the first-level cache, whatever the size of
 // the picture.
-func resample(out []uint8, p *Picture, across, down *weights) {
+func resample(out []uint8, p *Picture, across, down *weights, k passes) {
 	c := p.Channels
 	columns, rows := len(across.first), len(down.first)
 	line := columns * c // bytes of a row after the horizontal pass
-	ring := make([]uint8, down.stride*line)
+	const beyond = 8 // a vector kernel loads that many bytes more than it uses
+	ring := make([]uint8, down.stride*(line+beyond))
+	slot := func(row int) []uint8 { return ring[row%down.stride*(line+beyond):][:line+beyond] }
 	window := make([][]uint8, down.stride)
 	acc := make([]int32, line)
 	plane := rows * columns
@@ -150,12 +189,12 @@ func resample(out []uint8, p *Picture, across, down *weights) {
 	for y := range rows {
 		lo, n := int(down.first[y]), int(down.count[y])
 		for next = max(next, lo); next < lo+n; next++ {
-			horizontal(ring[next%down.stride*line:][:line], p.Pix[next*p.Width*c:][:p.Width*c], c, across)
+			k.horizontal(slot(next)[:line], p.Pix[next*p.Width*c:], c, across)
 		}
-		for k := range n {
-			window[k] = ring[(lo+k)%down.stride*line:][:line]
+		for i := range n {
+			window[i] = slot(lo + i)
 		}
-		vertical(acc, window[:n], down.of(y))
+		k.vertical(acc, window[:n], down.of(y))
 		for ch := range c {
 			dst := out[ch*plane+y*columns:][:columns]
 			for x := range dst {
@@ -177,7 +216,8 @@ func clip8(v int32) uint8 {
 	return uint8(v)
 }
 
-// horizontal filters one row of interleaved samples, [in][channels] to [len(w.first)][channels].
+// horizontal filters one row of interleaved samples, [in][channels] to [len(w.first)][channels]. src begins
+// with the row and may go on behind it.
 func horizontal(dst, src []uint8, channels int, w *weights) {
 	if channels == 1 {
 		for i, first := range w.first {
@@ -209,7 +249,7 @@ func horizontal(dst, src []uint8, channels int, w *weights) {
 }
 
 // vertical adds up rows times taps into acc, four rows at a time so that acc is loaded and stored a
-// quarter as often. All rows are as long as acc; overflow cannot happen, as in Pillow.
+// quarter as often. All rows are eight bytes longer than acc, for the sake of vector kernels; overflow cannot happen, as in Pillow.
 func vertical(acc []int32, rows [][]uint8, taps []int32) {
 	for i := range acc {
 		acc[i] = half

@@ -53,16 +53,23 @@ func resizeWhole(p *Picture, size int) []uint8 {
 func TestResizeCropIsThePartOfTheWhole(t *testing.T) {
 	for i, s := range [][3]int{
 		{1, 1, 8}, {1, 9, 8}, {9, 1, 8}, {8, 8, 8}, {8, 31, 8}, {31, 8, 8}, {7, 8, 8}, {9, 8, 8},
-		{100, 75, 24}, {75, 100, 24}, {24, 25, 24}, {24, 27, 24}, {333, 50, 24}, {50, 333, 24}, {211, 199, 7}, {64, 48, 1}, {5, 4, 33},
+		{100, 75, 24}, {75, 100, 24}, {24, 25, 24}, {24, 27, 24}, {333, 50, 24}, {50, 333, 24}, {211, 199, 7}, {64, 48, 1}, {5, 4, 33}, {500, 375, 112}, {640, 427, 224}, {97, 131, 224},
 	} {
 		for _, channels := range []int{1, 3} {
 			p := noise(s[0], s[1], channels, uint64(i))
+			want := resizeWhole(p, s[2])
 			got, err := ResizeCrop(p, s[2])
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !bytes.Equal(got, resizeWhole(p, s[2])) {
-				t.Errorf("%d x %d x %d to %d: not the centre of the whole picture's resize", s[0], s[1], channels, s[2])
+			if !bytes.Equal(got, want) {
+				t.Errorf("%d x %d x %d to %d by %s: not the centre of the whole picture's resize", s[0], s[1], channels, s[2], Variant())
+			}
+			// The plain twin, which this build may not use.
+			w, h := ShortSide(s[0], s[1], s[2])
+			resample(got, p, bicubic(s[0], w, cropOffset(w, s[2]), s[2]), bicubic(s[1], h, cropOffset(h, s[2]), s[2]), scalar)
+			if !bytes.Equal(got, want) {
+				t.Errorf("%d x %d x %d to %d by scalar: not the centre of the whole picture's resize", s[0], s[1], channels, s[2])
 			}
 		}
 	}
