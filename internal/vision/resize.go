@@ -178,7 +178,7 @@ func resample(out []uint8, p *Picture, across, down *weights, k passes) {
 	c := p.Channels
 	columns, rows := len(across.first), len(down.first)
 	line := columns * c // bytes of a row after the horizontal pass
-	const beyond = 8 // a vector kernel loads that many bytes more than it uses
+	const beyond = 8    // a vector kernel loads that many bytes more than it uses
 	ring := make([]uint8, down.stride*(line+beyond))
 	slot := func(row int) []uint8 { return ring[row%down.stride*(line+beyond):][:line+beyond] }
 	window := make([][]uint8, down.stride)
