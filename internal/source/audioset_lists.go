@@ -190,7 +190,7 @@ func parseLabels(name string, r io.Reader, names map[string]string) (notes []str
 	col := columnsOf(header, "mid", "display_name")
 	for i, c := range []string{"mid", "display_name"} {
 		if col[i] < 0 {
-			return nil, fault.Inputf("%s:%d: no column %s (it has %s); want index,mid,display_name", name, t.line, c, strings.Join(header, ", "))
+			return nil, fault.Inputf("%s:%d: no column %s (%s); want index,mid,display_name", name, t.line, c, has(header))
 		}
 	}
 	for {

@@ -277,7 +277,10 @@ func (m *manifestReader) add(e *entry) error {
 	if s.Key == "" {
 		s.Key = fmt.Sprintf("row-%09d", len(m.samples)+1)
 		if p := s.Paths(); len(p) > 0 {
-			s.Key = strings.TrimSuffix(p[0], path.Ext(p[0]))
+			s.Key = p[0]
+			if ext := path.Ext(s.Key); ext != path.Base(s.Key) { // .wav is a name, not an extension
+				s.Key = strings.TrimSuffix(s.Key, ext)
+			}
 			if e.value[roleStart] != "" {
 				s.Key += fmt.Sprintf("_%d", millis(start))
 			}
@@ -352,7 +355,7 @@ func (m *manifestReader) finishNotes(names []string) []string {
 	if len(m.unused) > 0 {
 		var columns []string
 		for n := range m.unused {
-			columns = append(columns, escape(n))
+			columns = append(columns, oneLine(n))
 		}
 		slices.Sort(columns)
 		const most = 20
@@ -456,7 +459,7 @@ func (m *manifestReader) readTable(r io.Reader, comma rune, each func(*entry) er
 	}
 	header = slices.Clone(header)
 	if !namesMaterial(header) {
-		return fault.Inputf("%s:%d: no column image, video, audio, text, caption or the like (it has %s)", m.name, t.line, strings.Join(header, ", "))
+		return fault.Inputf("%s:%d: no column image, video, audio, text, caption or the like (%s)", m.name, t.line, has(header))
 	}
 	roles := make([]role, len(header))
 	for i, h := range header {

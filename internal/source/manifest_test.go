@@ -229,8 +229,10 @@ func TestManifestKeys(t *testing.T) {
 {"key":"same","audio":"gone.wav"}
 {"key":7,"audio":"r.wav"}
 {"label":["a","b"]}
+{"audio":".wav"}
 `)
 	expect(t, mustList(t, root, Options{}), `
+.wav audio=.wav !missing
 7 audio=r.wav
 p text="stated"
 p#2 image=p.jpg text="one"

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -50,7 +49,7 @@ func (m *manifestReader) readParquet(ctx context.Context, f *os.File, each func(
 		columns = append(columns, leaves(field)...)
 	}
 	if !namesMaterial(header) {
-		return fault.Inputf("%s: no column image, video, audio, text, caption or the like (it has %s)", m.name, strings.Join(header, ", "))
+		return fault.Inputf("%s: no column image, video, audio, text, caption or the like (%s)", m.name, has(header))
 	}
 	batches, err := r.GetRecordReader(ctx, columns, nil)
 	if err != nil {

@@ -22,7 +22,9 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"prep/internal/fault"
@@ -78,6 +80,28 @@ func Kinds() []string {
 // List lists the source at root: a folder, a manifest file, or one list of an AudioSet tree. Errors are of
 // kind Input, one line that says what was looked for; a list's errors name file and line.
 func List(ctx context.Context, root string, o Options) (*Listing, error) {
+	l, err := list(ctx, root, o)
+	var f *fault.Error
+	if errors.As(err, &f) { // names and cells of lists may hold anything
+		return nil, &fault.Error{Kind: f.Kind, Reason: f.Reason, Detail: oneLine(f.Detail), Err: err}
+	}
+	return l, err
+}
+
+// oneLine writes control characters as Go does.
+func oneLine(s string) string {
+	var b strings.Builder
+	for _, r := range escape(s) {
+		if unicode.IsControl(r) {
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func list(ctx context.Context, root string, o Options) (*Listing, error) {
 	abs, err := filepath.Abs(root)
 	if err != nil {
 		return nil, fault.Inputf("%s: %w", root, err)

@@ -111,6 +111,19 @@ func decodeField(b []byte) (string, error) {
 	return strings.ToValidUTF8(text, "\uFFFD"), nil
 }
 
+// has lists what a header has, for messages.
+func has(header []string) string {
+	shown := header[:min(len(header), 20)]
+	text := strings.Join(shown, ", ")
+	if len(text) > 300 {
+		text = text[:300]
+	}
+	if len(shown) < len(header) || len(text) == 300 {
+		text += ", …"
+	}
+	return "it has " + text
+}
+
 // columnsOf finds named columns in a header row; -1 for those that are not there.
 func columnsOf(header []string, want ...string) []int {
 	out := make([]int, len(want))
