@@ -33,12 +33,13 @@ func ResizeCrop(p *Picture, size int) ([]uint8, error) {
 // passes are the two kernels of a resize. Every pair of them gives the same bits; a test holds it.
 type passes struct {
 	name       string
+	spread     func(w *weights) []int32 // weights in the order of the horizontal kernel's lanes; nil: as they are
 	horizontal func(dst, src []uint8, channels int, w *weights)
 	vertical   func(acc []int32, rows [][]uint8, taps []int32)
 }
 
 // scalar are the plain kernels.
-var scalar = passes{"scalar", horizontal, vertical}
+var scalar = passes{name: "scalar", horizontal: horizontal, vertical: vertical}
 
 func fastest() passes {
 	if vector != nil {
@@ -83,27 +84,11 @@ type weights struct {
 	count  []int32 // how many
 	fixed  []int32 // fixed-point weights, stride apart
 	stride int     // the space of one output sample in fixed
-	spread []int32 // see spreadRGB
+	spread []int32 // as a vector kernel wants them, made by passes.spread; nil for the plain ones
 }
 
 // of returns the weights of output sample i.
 func (w *weights) of(i int) []int32 { return w.fixed[i*w.stride : i*w.stride+int(w.count[i])] }
-
-// spreadRGB returns the weights as the lanes of a vector want them: each three times and a zero, those of an
-// output sample filled up with zeros to a multiple of four taps. It is made once, and not for concurrent use.
-func (w *weights) spreadRGB() []int32 {
-	if w.spread == nil {
-		quads := (w.stride + 3) / 4
-		w.spread = make([]int32, 16*quads*len(w.first))
-		for i := range w.first {
-			for k, v := range w.of(i) {
-				d := w.spread[16*quads*i+4*k:][:3:3]
-				d[0], d[1], d[2] = v, v, v
-			}
-		}
-	}
-	return w.spread
-}
 
 // bicubic computes the weights of Pillow's BICUBIC for output samples [from, from+n) of a resize of in
 // samples to out. Keys' cubic convolution with a = -0.5 (Keys 1981), its support stretched by the ratio
@@ -184,6 +169,9 @@ func resample(out []uint8, p *Picture, across, down *weights, k passes) {
 	window := make([][]uint8, down.stride)
 	acc := make([]int32, line)
 	plane := rows * columns
+	if k.spread != nil && c == 3 {
+		across.spread = k.spread(across)
+	}
 
 	next := int(down.first[0]) // the first input row not yet in the ring
 	for y := range rows {

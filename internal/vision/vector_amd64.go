@@ -9,7 +9,7 @@ var vector = func() *passes {
 	if !archsimd.X86.AVX2() {
 		return nil
 	}
-	return &passes{name: "avx2", horizontal: horizontalLanes, vertical: verticalLanes}
+	return &passes{name: "avx2", spread: spreadRGB, horizontal: horizontalLanes, vertical: verticalLanes}
 }()
 
 const lanes = 8
@@ -18,6 +18,20 @@ const lanes = 8
 var firstTwo, nextTwo = [16]int8{0, 1, 2, -1, 3, 4, 5, -1, -1, -1, -1, -1, -1, -1, -1, -1},
 	[16]int8{6, 7, 8, -1, 9, 10, 11, -1, -1, -1, -1, -1, -1, -1, -1, -1}
 
+// spreadRGB gives the weights each three times and a zero, those of an output sample filled up with zeros to a
+// multiple of four taps.
+func spreadRGB(w *weights) []int32 {
+	quads := (w.stride + 3) / 4
+	spread := make([]int32, 16*quads*len(w.first))
+	for i := range w.first {
+		for k, v := range w.of(i) {
+			d := spread[16*quads*i+4*k:][:3:3]
+			d[0], d[1], d[2] = v, v, v
+		}
+	}
+	return spread
+}
+
 // horizontalLanes is horizontal for RGB with two pixels in the lanes: r g b 0 r g b 0. A load takes 16
 // bytes and uses 12 of them, so that the last outputs of a picture's last row are left to the plain twin.
 func horizontalLanes(dst, src []uint8, channels int, w *weights) {
@@ -25,7 +39,7 @@ func horizontalLanes(dst, src []uint8, channels int, w *weights) {
 		horizontal(dst, src, channels, w)
 		return
 	}
-	spread := w.spreadRGB()
+	spread := w.spread
 	quads := (w.stride + 3) / 4
 	first, next := archsimd.LoadInt8x16(&firstTwo), archsimd.LoadInt8x16(&nextTwo)
 	for i, at := range w.first {
