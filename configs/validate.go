@@ -23,7 +23,7 @@ func (c *Config) validate() error {
 		{"image.depth16", c.Image.Depth16, []string{"scale", "clip"}},
 		{"image.jpeg", c.Image.JPEG, []string{"auto", "turbo", "go"}},
 		{"text.special_tokens", c.Text.SpecialTokens, []string{"inert", "imagebind"}},
-		{"filters.snr.method", c.Filters.SNR.Method, []string{"tf-floor-1"}},
+		{"filters.snr.method", c.Filters.SNR.Method, []string{"tf-floor-1", "wada", "nist-stnr"}},
 		{"filters.snr.unknown", c.Filters.SNR.Unknown, []string{"keep", "drop"}},
 		{"filters.min_text.unknown", c.Filters.MinText.Unknown, []string{"keep", "drop"}},
 		{"filters.max_sync.unknown", c.Filters.MaxSync.Unknown, []string{"keep", "drop"}},

@@ -17,19 +17,21 @@ import (
 func Fields() []sample.MetricField {
 	return []sample.MetricField{
 		{Name: "audio_duration_s", Kind: sample.Number, Unit: "s", Doc: "length of the decoded sound"},
-		{Name: "audio_snr_db", Kind: sample.Number, Unit: "dB", Doc: "active level of the signal over the noise floor, -15 to 60"},
-		{Name: "audio_snr_method", Kind: sample.Word, Doc: "the estimator: tf-floor-1"},
+		{Name: "audio_snr_db", Kind: sample.Number, Unit: "dB", Doc: "signal over noise, blind; tf-floor-1: active level over the noise floor, -15 to 60"},
+		{Name: "audio_snr_method", Kind: sample.Word, Doc: "the estimator: tf-floor-1 (noise floor in time and frequency), wada or nist-stnr"},
 		{Name: "audio_snr_status", Kind: sample.Word, Doc: "ok, unknown (no blind method can tell at this limit) or invalid (not finite)"},
-		{Name: "audio_snr_reason", Kind: sample.Word, Doc: "why unknown or invalid: silent, too_short, too_quiet, ambiguous_floor, noise_like, gated, non_finite"},
+		{Name: "audio_snr_reason", Kind: sample.Word, Doc: "why unknown or invalid: silent, too_short, too_quiet, one_peak, ambiguous_floor, noise_like, gated, non_finite"},
 		{Name: "audio_snr_low_db", Kind: sample.Number, Unit: "dB", Doc: "least of the three floors' values; no confidence bound"},
 		{Name: "audio_snr_high_db", Kind: sample.Number, Unit: "dB", Doc: "greatest of the three floors' values; no confidence bound"},
 		{Name: "audio_snr_optimistic_db", Kind: sample.Number, Unit: "dB", Doc: "value over the floor at quantile 0.05"},
 		{Name: "audio_texture_db", Kind: sample.Number, Unit: "dB", Doc: "spread of band levels that loudness does not explain; white noise has 0.75"},
 		{Name: "audio_tonal_ratio", Kind: sample.Number, Doc: "share of lasting power in narrow peaks"},
 		{Name: "audio_zero_ratio", Kind: sample.Number, Doc: "share of frames of digital silence inside the sound"},
+		{Name: "audio_padding_ratio", Kind: sample.Number, Doc: "share of samples in constant runs of 20 ms or more at the ends"},
 		{Name: "audio_peak_db", Kind: sample.Number, Unit: "dBFS", Doc: "largest absolute sample"},
 		{Name: "audio_dc", Kind: sample.Number, Doc: "mean of the samples, full scale 1"},
 		{Name: "audio_clipped_ratio", Kind: sample.Number, Doc: "share of samples at 0.999 of full scale or beyond"},
+		{Name: "audio_silence_ratio", Kind: sample.Number, Doc: "share of 20 ms frames below -60 dBFS"},
 		{Name: "text_chars", Kind: sample.Count, Doc: "user-perceived characters of the trimmed caption (Unicode UAX 29)"},
 		{Name: "sync_offset_s", Kind: sample.Number, Unit: "s", Doc: "sound start minus picture start"},
 		{Name: "sync_method", Kind: sample.Word, Doc: "where the offset is from: the container, or the manifest"},
@@ -46,19 +48,25 @@ func MeasureText(caption string) sample.Metrics {
 func MeasureAudio(mono []float32, cfg configs.Filters) sample.Metrics {
 	m := sample.Metrics{}
 	measureLevel(mono, m)
-	e := EstimateSNR(mono)
+	e := EstimateSNR(mono, cfg.SNR.Method)
 	limit := defaultLimit
 	if cfg.SNR.Min != nil {
 		limit = *cfg.SNR.Min
 	}
 	status, reason := e.Decide(limit)
-	m["audio_snr_method"], m["audio_snr_status"] = Method, status
+	m["audio_snr_method"], m["audio_snr_status"] = e.Method, status
 	if reason != "" {
 		m["audio_snr_reason"] = reason
 	}
-	if e.Measured {
-		m["audio_snr_db"], m["audio_snr_low_db"], m["audio_snr_high_db"] = e.SNR, e.Low, e.High
-		m["audio_snr_optimistic_db"] = e.Optimistic
+	if e.Method == FloorMethod && e.Unmeasured != "non_finite" {
+		m["audio_padding_ratio"] = e.Padded
+	}
+	if !e.Measured {
+		return m
+	}
+	m["audio_snr_db"] = e.SNR
+	if e.Method == FloorMethod {
+		m["audio_snr_low_db"], m["audio_snr_high_db"], m["audio_snr_optimistic_db"] = e.Low, e.High, e.Optimistic
 		m["audio_texture_db"], m["audio_tonal_ratio"], m["audio_zero_ratio"] = e.Texture, e.Tonal, e.Zero
 	}
 	return m

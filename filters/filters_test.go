@@ -21,7 +21,7 @@ func designInput() []float32 {
 }
 
 func TestSNRAgreesWithReference(t *testing.T) {
-	e := EstimateSNR(designInput())
+	e := EstimateSNR(designInput(), FloorMethod)
 	for _, c := range []struct {
 		name      string
 		got, want float64
@@ -57,7 +57,7 @@ func TestSNRSpecialSounds(t *testing.T) {
 		{"noise", noise(32000, 0.1), "unknown", "noise_like"},
 		{"not finite", append(noise(32000, 0.1), float32(math.NaN())), "invalid", "non_finite"},
 	} {
-		e := EstimateSNR(c.x)
+		e := EstimateSNR(c.x, FloorMethod)
 		if s, r := e.Decide(10); s != c.status || r != c.reason {
 			t.Errorf("%s: %s %s, want %s %s (%+v)", c.name, s, r, c.status, c.reason, e)
 		}
@@ -80,12 +80,12 @@ func TestRules(t *testing.T) {
 		reason string // of the drop
 	}{
 		{"nothing measured", c.Filters, nil, ""},
-		{"low", c.Filters, sample.Metrics{"audio_snr_status": "ok", "audio_snr_db": 9.99, "audio_texture_db": 3.0}, "low_snr"},
-		{"at the bound", c.Filters, sample.Metrics{"audio_snr_status": "ok", "audio_snr_db": 10.0}, ""},
-		{"noise-like is kept", c.Filters, sample.Metrics{"audio_snr_status": "unknown", "audio_snr_db": 1.0, "audio_texture_db": 0.8, "audio_tonal_ratio": 0.0}, ""},
-		{"silent is kept", c.Filters, sample.Metrics{"audio_snr_status": "unknown", "audio_snr_reason": "silent"}, ""},
-		{"silent is dropped on demand", strict, sample.Metrics{"audio_snr_status": "unknown", "audio_snr_reason": "silent"}, "unknown_snr"},
-		{"invalid", c.Filters, sample.Metrics{"audio_snr_status": "invalid", "audio_snr_reason": "non_finite"}, "invalid_audio"},
+		{"low", c.Filters, sample.Metrics{"audio_snr_method": FloorMethod, "audio_snr_status": "ok", "audio_snr_db": 9.99, "audio_texture_db": 3.0}, "low_snr"},
+		{"at the bound", c.Filters, sample.Metrics{"audio_snr_method": FloorMethod, "audio_snr_status": "ok", "audio_snr_db": 10.0}, ""},
+		{"noise-like is kept", c.Filters, sample.Metrics{"audio_snr_method": FloorMethod, "audio_snr_status": "unknown", "audio_snr_db": 1.0, "audio_texture_db": 0.8, "audio_tonal_ratio": 0.0}, ""},
+		{"silent is kept", c.Filters, sample.Metrics{"audio_snr_method": FloorMethod, "audio_snr_status": "unknown", "audio_snr_reason": "silent"}, ""},
+		{"silent is dropped on demand", strict, sample.Metrics{"audio_snr_method": FloorMethod, "audio_snr_status": "unknown", "audio_snr_reason": "silent"}, "unknown_snr"},
+		{"invalid", c.Filters, sample.Metrics{"audio_snr_method": FloorMethod, "audio_snr_status": "invalid", "audio_snr_reason": "non_finite"}, "invalid_audio"},
 		{"four characters", c.Filters, sample.Metrics{"text_chars": int64(4)}, "short_text"},
 		{"five characters", c.Filters, sample.Metrics{"text_chars": int64(5)}, ""},
 		{"late", c.Filters, sample.Metrics{"sync_offset_s": 0.5}, "sync_offset"},
@@ -133,6 +133,6 @@ func BenchmarkSNR10s(b *testing.B) {
 		x = append(x, designInput()...)
 	}
 	for b.Loop() {
-		EstimateSNR(x)
+		EstimateSNR(x, FloorMethod)
 	}
 }

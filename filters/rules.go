@@ -65,7 +65,7 @@ func judgeSNR(cfg configs.Rule, m sample.Metrics) Verdict {
 		return Verdict{} // no sound
 	}
 	value, measured := m.Number("audio_snr_db")
-	e := SNR{Measured: measured, SNR: value}
+	e := SNR{Method: m.Word("audio_snr_method"), Measured: measured, SNR: value}
 	if !measured {
 		e.Unmeasured = m.Word("audio_snr_reason")
 	}
