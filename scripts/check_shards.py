@@ -96,7 +96,8 @@ def check_file(root, entry, blocks):
 def check_schema(name, schema, want):
     fields = [("key", pa.string(), False), ("labels", pa.list_(pa.string()), False), ("caption", pa.string(), True)]
     for t in want["tensors"]:
-        fields.append((t["name"], pa.fixed_shape_tensor(DTYPES[t["dtype"]], t["shape"]), True))
+        dtype = pa.null() if t["dtype"] == "null" else pa.fixed_shape_tensor(DTYPES[t["dtype"]], t["shape"])
+        fields.append((t["name"], dtype, True))
     fields += [(m["name"], METRICS[m["type"]], True) for m in want["metrics"]]
     if schema.names != [f[0] for f in fields]:
         fail(f"{name}: columns {schema.names}, the manifest has {[f[0] for f in fields]}")
@@ -129,6 +130,10 @@ def read_shards(root, manifest):
                 fail(f"{name}: batch {i} has {batch.nbytes} bytes")
             for t in manifest["schema"]["tensors"]:
                 column = batch.column(t["name"])
+                if t["dtype"] == "null":
+                    if column.null_count != len(batch):
+                        fail(f"{name}: column {t['name']} has values")
+                    continue
                 if type(column) is not pa.FixedShapeTensorArray:
                     fail(f"{name}: column {t['name']} is read as {type(column).__name__}")
                 values = tensors(column)
@@ -325,6 +330,8 @@ def optional_readers(root, manifest):
         for s in shards:
             table = pa.ipc.open_file(pa.memory_map(s)).read_all()
             for t in manifest["schema"]["tensors"]:  # datasets has no fixed-shape tensors: their storage
+                if t["dtype"] == "null":
+                    continue
                 i = table.schema.get_field_index(t["name"])
                 storage = pa.chunked_array([c.storage for c in table.column(i).chunks], table.schema.field(i).type.storage_type)
                 table = table.set_column(i, t["name"], storage)

@@ -21,6 +21,7 @@ func testSchema() Schema {
 			{Name: "image", DType: sample.Uint8, Shape: []int{3, 8, 8}},
 			{Name: "audio", DType: sample.Float16, Shape: []int{3, 1, 4, 5}},
 			{Name: "text", DType: sample.Int32, Shape: []int{7}},
+			{Name: "depth", DType: sample.Null, Shape: []int{}},
 			{Name: "imu", DType: sample.Float32, Shape: []int{6, 10}},
 		},
 		Metrics: []sample.MetricField{
@@ -42,7 +43,7 @@ func testSample(s Schema, i int) *sample.Sample {
 		out.Caption = fmt.Sprintf("a caption of %d", i)
 	}
 	for c, f := range s.Tensors {
-		if (i+c)%(3+c) == 0 {
+		if (i+c)%(3+c) == 0 || f.DType == sample.Null {
 			continue
 		}
 		m, _ := sample.ParseModality(f.Name)

@@ -33,9 +33,9 @@ const (
 	ColumnCaption = "caption"
 )
 
-// Schema says which tensors and metrics the rows of a data set have, in the order of the columns. A
-// modality that no sample can have is better left out than null throughout: Arrow lays nulls of a fixed
-// shape out as zeros.
+// Schema says which tensors and metrics the rows of a data set have, in the order of the columns. The column
+// of a modality that no sample can have is better of type sample.Null than null throughout: Arrow lays nulls
+// of a fixed shape out as zeros.
 type Schema struct {
 	Tensors []sample.TensorField
 	Metrics []sample.MetricField
@@ -69,6 +69,9 @@ func (s Schema) Check() error {
 	for _, t := range s.Tensors {
 		if err := name(t.Name); err != nil {
 			return err
+		}
+		if t.DType == sample.Null && len(t.Shape) == 0 {
+			continue
 		}
 		if len(t.Shape) == 0 || len(t.Shape) > maxTensorRank || t.DType.Size() == 0 {
 			return fmt.Errorf("column %s has type %q and shape %v", t.Name, t.DType, t.Shape)
@@ -181,6 +184,10 @@ func (s Schema) arrowFields() []arrow.Field {
 		{Name: ColumnCaption, Type: arrow.BinaryTypes.String, Nullable: true},
 	}
 	for _, t := range s.Tensors {
+		if t.DType == sample.Null {
+			fields = append(fields, arrow.Field{Name: t.Name, Type: arrow.Null, Nullable: true})
+			continue
+		}
 		var shape strings.Builder
 		for i, d := range t.Shape {
 			if i > 0 {

@@ -39,7 +39,8 @@ type batch struct {
 	metricWords  []words   // by metric, zero for figures
 }
 
-// figures is a column of fixed width; valid is nil when no row is null.
+// figures is a column of fixed width; valid is nil when no row is null. In one of type null, whose width is 0,
+// all are.
 type figures struct {
 	valid []byte
 	data  []byte
@@ -47,6 +48,9 @@ type figures struct {
 }
 
 func (c *figures) at(i int64) ([]byte, bool) {
+	if c.width == 0 {
+		return nil, false
+	}
 	if c.valid != nil && c.valid[i/8]>>(i%8)&1 == 0 {
 		return nil, false
 	}
@@ -230,6 +234,14 @@ func locate(rec arrow.RecordBatch, s Schema) (batch, error) {
 	for _, t := range s.Tensors {
 		d := rec.Column(col).Data()
 		c := figures{width: t.Bytes()}
+		if t.DType == sample.Null {
+			if int64(d.Len()) < b.rows {
+				return fail(col, fmt.Errorf("%d rows, want %d", d.Len(), b.rows))
+			}
+			b.tensors = append(b.tensors, c)
+			col++
+			continue
+		}
 		if c.valid, err = validity(d, b.rows, true); err != nil {
 			return fail(col, err)
 		}

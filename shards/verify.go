@@ -508,6 +508,9 @@ func (v *verifier) rowsAt(f *os.File, size, from, to int64) (where string) {
 		for k, b := range sh.batches {
 			for c, t := range sh.schema.Tensors {
 				col := b.tensors[c]
+				if col.width == 0 {
+					continue
+				}
 				start := int64(uintptr(unsafe.Pointer(unsafe.SliceData(col.data))) - base)
 				end := start + b.rows*int64(col.width)
 				if start >= to || end <= from || start < 0 {

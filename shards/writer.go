@@ -144,6 +144,9 @@ func (w *Writer) Append(s *sample.Sample) error {
 	w.caption.add(s.Caption, s.Caption != "")
 	for i, m := range w.tensors {
 		c := &w.tensorCols[i]
+		if w.schema.Tensors[i].DType == sample.Null {
+			continue
+		}
 		if c.data == nil {
 			c.data = make([]byte, 0, w.batchRows*c.width)
 		}
@@ -261,6 +264,10 @@ func (w *Writer) flush() error {
 	cols = append(cols, w.key.array(), w.labelArray(), w.caption.array())
 	for i := range w.tensorCols {
 		c := &w.tensorCols[i]
+		if w.schema.Tensors[i].DType == sample.Null {
+			cols = append(cols, array.NewNull(w.rows))
+			continue
+		}
 		list := w.arrow.Field(len(cols)).Type.(*arrow.FixedSizeListType)
 		child := array.NewData(list.Elem(), c.n*int(list.Len()), []*memory.Buffer{nil, memory.NewBufferBytes(c.data)}, nil, 0, 0)
 		cols = append(cols, array.MakeFromData(array.NewData(list, c.n, []*memory.Buffer{c.validity()}, []arrow.ArrayData{child}, c.nulls, 0)))

@@ -14,7 +14,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 
 	"prep/configs"
@@ -93,7 +92,7 @@ func MakePlan(ctx context.Context, root string, cfg configs.Config, tools *media
 	p := &Plan{
 		FormatVersion: shards.FormatVersion, ContentVersion: contentVersion,
 		Root: listing.Root, Kind: listing.Kind, Config: cfg, Pins: pins,
-		Schema: schemaOf(cfg), Samples: int64(len(listing.Samples)), Notes: listing.Notes,
+		Schema: schemaOf(cfg, listing.Samples), Samples: int64(len(listing.Samples)), Notes: listing.Notes,
 	}
 	p.Config.Ingest = configs.Ingest{} // decides no byte
 	p.Config.Train, p.Config.Model = configs.Train{}, configs.Model{}
@@ -325,10 +324,25 @@ func (p *Plan) Task(t Task) (Task, error) {
 	return p.Tasks[t.Index], nil
 }
 
-func schemaOf(cfg configs.Config) shards.Schema {
-	s := shards.Schema{Metrics: slices.Concat(metricFields())}
+// schemaOf gives every shard of a data set a column for every modality, so that data sets of different senses
+// can be read by one program. One that no listed sample has is of type null and takes no space.
+func schemaOf(cfg configs.Config, samples []sample.Sample) shards.Schema {
+	var listed [sample.NumModalities]bool
+	for i := range samples {
+		for _, part := range samples[i].Parts {
+			listed[part.Modality] = true
+		}
+	}
+	if !cfg.Video.Frames {
+		listed[sample.Video] = false
+	}
+	s := shards.Schema{Metrics: metricFields()}
 	for m := range sample.NumModalities {
-		s.Tensors = append(s.Tensors, columnOf(m, cfg))
+		f := sample.TensorField{Name: m.String(), DType: sample.Null, Shape: []int{}}
+		if listed[m] {
+			f = columnOf(m, cfg)
+		}
+		s.Tensors = append(s.Tensors, f)
 	}
 	return s
 }

@@ -46,8 +46,7 @@ func senseOf(m sample.Modality) *sense {
 	return nil
 }
 
-// columnOf gives the stored type and shape of a modality. Every shard has all columns, null where a
-// sample lacks the modality, so that data sets of different senses can be read by one program.
+// columnOf gives the stored type and shape of a modality.
 func columnOf(m sample.Modality, cfg configs.Config) sample.TensorField {
 	f := sample.TensorField{Name: m.String()}
 	switch m {

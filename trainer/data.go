@@ -60,6 +60,9 @@ func checkSchema(fields []sample.TensorField) error {
 		if err != nil {
 			continue // a column of someone else's
 		}
+		if f.DType == sample.Null {
+			continue // no sample has it
+		}
 		want := columns[m]
 		ok := slices.Contains(want.dtypes, f.DType) && len(f.Shape) == len(want.shape)
 		for i := 0; ok && i < len(want.shape); i++ {

@@ -5,15 +5,17 @@ import "fmt"
 // DType is the element type of a stored tensor.
 type DType string
 
-// The element types in use. Float16 is IEEE binary16.
+// The element types in use. Float16 is IEEE binary16. Null has no elements: the column of a modality that no
+// sample of the data set has.
 const (
+	Null    DType = "null"
 	Uint8   DType = "uint8"
 	Int32   DType = "int32"
 	Float16 DType = "float16"
 	Float32 DType = "float32"
 )
 
-// Size returns the bytes of one element, 0 for an unknown type.
+// Size returns the bytes of one element, 0 for Null and for an unknown type.
 func (d DType) Size() int {
 	switch d {
 	case Uint8:
@@ -37,7 +39,8 @@ type Tensor struct {
 // Absent reports whether the tensor is the zero value.
 func (t Tensor) Absent() bool { return t.DType == "" }
 
-// TensorField describes the tensors of one column: one type and shape for all rows.
+// TensorField describes the tensors of one column: one type and shape for all rows. That of Null is empty, and
+// only the absent tensor fits it.
 type TensorField struct {
 	Name  string `json:"name"`
 	DType DType  `json:"dtype"`
