@@ -1,14 +1,12 @@
 package trainer
 
 import (
-	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
 	"math"
 	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/gomlx/compute/dtypes/float16"
@@ -211,32 +209,4 @@ func small(t testing.TB) configs.Config {
 	c.Model.IMU.Kernel, c.Model.IMU.Stride = 200, 200
 	c.Train.Batch, c.Train.Epochs = 6, 3
 	return c
-}
-
-// The tiny preset learns a small set of shards by heart. It takes two minutes of processor time, so it runs
-// where PREP_TRAIN_TINY is set.
-func TestTinyLearns(t *testing.T) {
-	if os.Getenv("PREP_TRAIN_TINY") == "" {
-		t.Skip("set PREP_TRAIN_TINY=1: it trains the tiny preset in full")
-	}
-	dir := t.TempDir()
-	writeShards(t, filepath.Join(dir, "shards"), synthetic(40, sample.Image, sample.Audio, sample.Text))
-	var last bytes.Buffer
-	sum, err := Run(t.Context(), Options{Shards: filepath.Join(dir, "shards"), RunDir: filepath.Join(dir, "run"), Config: preset(t),
-		Log: func(s string) { t.Log(s) },
-		Progress: func(e Event) {
-			if e.EpochStep == e.EpochSteps {
-				fmt.Fprintf(&last, "epoch %d step %d %v lr %.2g norm %.3g %.0f/s wait %.3f\n", e.Epoch, e.Step, e.Losses, e.LearningRate, e.GradNorm, e.SamplesPerSecond, e.Wait)
-			}
-		}})
-	t.Log(last.String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("%+v", sum)
-	for name, p := range sum.Pairs {
-		if !(p.TrainR1 > 0.9 && p.TrainR1Reverse > 0.9 && p.Loss < p.FirstLoss) {
-			t.Errorf("%s: %+v", name, p)
-		}
-	}
 }

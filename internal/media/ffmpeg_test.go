@@ -17,15 +17,14 @@ import (
 	"time"
 
 	"prep/internal/fault"
+	"prep/internal/needs"
 )
 
 // needFFmpeg finds ffmpeg and ffprobe or skips.
 func needFFmpeg(t testing.TB) *Tools {
 	t.Helper()
 	tools := FindTools(context.Background())
-	if tools.FFmpeg == "" || tools.FFprobe == "" {
-		t.Skip("needs ffmpeg and ffprobe in PATH (Debian: apt-get install ffmpeg)")
-	}
+	needs.Tool(t, tools.FFmpeg != "" && tools.FFprobe != "", "ffmpeg and ffprobe in PATH (Debian: apt-get install ffmpeg)")
 	return tools
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/disintegration/imaging"
 
 	"prep/internal/media"
+	"prep/internal/needs"
 	"prep/internal/vision"
 )
 
@@ -41,9 +42,7 @@ func BenchmarkPicture(b *testing.B) {
 	}{{"500x375", small}, {"2000x1500", buf.Bytes()}} {
 		for _, decoder := range []string{"go", "turbo"} {
 			b.Run(size.name+"/"+decoder, func(b *testing.B) {
-				if decoder == "turbo" && tools.Turbo == nil {
-					b.Skip("needs libjpeg-turbo's libturbojpeg.so.0 (Debian: apt-get install libturbojpeg0)")
-				}
+				needs.Tool(b, decoder != "turbo" || tools.Turbo != nil, "libjpeg-turbo's libturbojpeg.so.0 (Debian: apt-get install libturbojpeg0)")
 				for b.Loop() {
 					p, _, err := tools.DecodePicture(size.data, media.PictureOptions{Decoder: decoder})
 					if err != nil {
@@ -66,9 +65,7 @@ func BenchmarkPicture(b *testing.B) {
 		})
 		for _, decoder := range []string{"go", "turbo"} {
 			b.Run(size.name+"/decode/"+decoder, func(b *testing.B) {
-				if decoder == "turbo" && tools.Turbo == nil {
-					b.Skip("needs libjpeg-turbo's libturbojpeg.so.0 (Debian: apt-get install libturbojpeg0)")
-				}
+				needs.Tool(b, decoder != "turbo" || tools.Turbo != nil, "libjpeg-turbo's libturbojpeg.so.0 (Debian: apt-get install libturbojpeg0)")
 				for b.Loop() {
 					if _, _, err := tools.DecodePicture(size.data, media.PictureOptions{Decoder: decoder}); err != nil {
 						b.Fatal(err)

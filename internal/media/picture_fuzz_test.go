@@ -9,6 +9,7 @@ import (
 
 	"prep/internal/fault"
 	"prep/internal/media"
+	"prep/internal/needs"
 )
 
 // seedPictures adds the small files of testdata/pictures of the given extensions, all when none is given.
@@ -66,9 +67,7 @@ func FuzzDecodePicture(f *testing.F) {
 // make something else up. That whole files are equal is the business of the other tests.
 func FuzzDecodePictureTurbo(f *testing.F) {
 	tools := media.FindTools(f.Context())
-	if tools.Turbo == nil {
-		f.Skip("needs libjpeg-turbo's libturbojpeg.so.0 (Debian: apt-get install libturbojpeg0); CI installs it")
-	}
+	needs.Tool(f, tools.Turbo != nil, "libjpeg-turbo's libturbojpeg.so.0 (Debian: apt-get install libturbojpeg0)")
 	seedPictures(f, ".jpg")
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if !bytes.HasPrefix(data, []byte("\xff\xd8\xff")) {

@@ -13,6 +13,7 @@ import (
 	"github.com/sbinet/npyio/npz"
 
 	"prep/internal/media"
+	"prep/internal/needs"
 	"prep/internal/vision"
 )
 
@@ -115,9 +116,7 @@ func planar(hwc []uint8) []uint8 {
 func turbo(t testing.TB) *media.Tools {
 	t.Helper()
 	tools := media.FindTools(t.Context())
-	if tools.Turbo == nil {
-		t.Skip("needs libjpeg-turbo's libturbojpeg.so.0 (Debian: apt-get install libturbojpeg0); CI installs it")
-	}
+	needs.Tool(t, tools.Turbo != nil, "libjpeg-turbo's libturbojpeg.so.0 (Debian: apt-get install libturbojpeg0)")
 	return tools
 }
 
