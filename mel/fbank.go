@@ -87,7 +87,22 @@ const meanBlock = 80
 func frameMeans(wave []float32, frames int) []float32 {
 	const perHop, perFrame = HopLength / meanBlock, WindowLength / meanBlock
 	sums := make([]float32, (frames-1)*perHop+perFrame)
-	for b := range sums {
+	from := 0
+	if vector != nil {
+		from = vector.blockSums(wave, sums)
+	}
+	plainBlockSums(wave, sums, from)
+	means := sums[:frames] // frame f reads from 2f on, so that writing f is safe
+	for f := range means {
+		s := (*[perFrame]float32)(sums[f*perHop:])
+		means[f] = (((s[0] + s[1]) + (s[2] + s[3])) + s[4]) * float32(1.0/WindowLength)
+	}
+	return means
+}
+
+// plainBlockSums sums the blocks from..len(sums)-1.
+func plainBlockSums(wave, sums []float32, from int) {
+	for b := from; b < len(sums); b++ {
 		x := (*[meanBlock]float32)(wave[b*meanBlock:])
 		var s [8]float32
 		for i := 0; i < meanBlock; i += 8 {
@@ -97,12 +112,6 @@ func frameMeans(wave []float32, frames int) []float32 {
 		}
 		sums[b] = ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]))
 	}
-	means := sums[:frames] // frame f reads from 2f on, so that writing f is safe
-	for f := range means {
-		s := (*[perFrame]float32)(sums[f*perHop:])
-		means[f] = (((s[0] + s[1]) + (s[2] + s[3])) + s[4]) * float32(1.0/WindowLength)
-	}
-	return means
 }
 
 // plainFbank computes the frames from..frames-1.
@@ -139,33 +148,29 @@ func plainFbank(wave, offset []float32, out bank, from, frames int) {
 // The natural logarithm's polynomial on sqrt(1/2)..sqrt(2), from S. Moshier's Cephes library (logf), and ln 2
 // in two parts.
 const (
-	log0, log1, log2 = 7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1
-	log3, log4, log5 = -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1
-	log6, log7, log8 = 2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1
-	ln2Low, ln2High  = -2.12194440e-4, 0.693359375
-	halfSqrt2        = math.Sqrt2 / 2
+	logP0, logP1, logP2 = 7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1
+	logP3, logP4, logP5 = -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1
+	logP6, logP7, logP8 = 2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1
+	ln2Low, ln2High     = -2.12194440e-4, 0.693359375
+	// sqrt(1/2) as bits: taken off those of x it leaves the exponent of x over the nearest power of 2.
+	halfSqrt2Bits = 0x3f3504f3
 )
 
 // logarithm is ln x for normal positive x, to 2 units in the last place; for others that are not finite it is
 // not a number. Our own because the vector kernels must give the same bits.
 func logarithm(x float32) float32 {
-	bits := math.Float32bits(x)
-	exponent := float32(int32(bits)>>23 - 126)
-	m := math.Float32frombits(bits&0x7fffff | 0x3f000000)
-	if m < halfSqrt2 {
-		exponent--
-		m += m
-	}
-	m--
+	bits := math.Float32bits(x) - halfSqrt2Bits
+	exponent := float32(int32(bits) >> 23)
+	m := math.Float32frombits(bits&0x7fffff+halfSqrt2Bits) - 1
 	z := float32(m * m)
-	y := float32(log0*m) + log1
-	y = float32(y*m) + log2
-	y = float32(y*m) + log3
-	y = float32(y*m) + log4
-	y = float32(y*m) + log5
-	y = float32(y*m) + log6
-	y = float32(y*m) + log7
-	y = float32(y*m) + log8
+	y := float32(logP0*m) + logP1
+	y = float32(y*m) + logP2
+	y = float32(y*m) + logP3
+	y = float32(y*m) + logP4
+	y = float32(y*m) + logP5
+	y = float32(y*m) + logP6
+	y = float32(y*m) + logP7
+	y = float32(y*m) + logP8
 	y = float32(float32(y*m) * z)
 	y += float32(exponent * ln2Low)
 	y += float32(z * -0.5)

@@ -47,9 +47,6 @@ var position = func() (at [maxHalf]uint16) {
 	return at
 }()
 
-// places gives the index of frequency k among half complex points.
-func places(k, half int) int { return int(position[(k*(maxHalf/half))&(maxHalf-1)]) }
-
 // spectrum is the scratch of one frame: pairs of samples as complex numbers, and the power of its bins.
 type spectrum struct {
 	re, im, power [maxHalf]float32
@@ -66,14 +63,14 @@ type spectrum struct {
 func (s *spectrum) transform(half int) {
 	if half == maxHalf {
 		s.radix2()
-		s.radix4(quarter, 64)
-		s.radix4(quarter, 16)
-		s.radix4(quarter, 4)
+		s.radix4(quarter, 64, 1)
+		s.radix4(quarter, 16, 4)
+		s.radix4(quarter, 4, 16)
 		s.radix4last(quarter)
 	}
-	s.radix4(0, 64)
-	s.radix4(0, 16)
-	s.radix4(0, 4)
+	s.radix4(0, 64, 1)
+	s.radix4(0, 16, 4)
+	s.radix4(0, 4, 16)
 	s.radix4last(0)
 	s.split(half)
 }
@@ -90,19 +87,18 @@ func (s *spectrum) radix2() {
 	}
 }
 
-// radix4 does the pass of butterflies over points m apart on the 256 points from base.
-func (s *spectrum) radix4(base, m int) {
+// radix4 does the pass of butterflies over points m = 64/step apart on the 256 points from base.
+func (s *spectrum) radix4(base, m, step int) {
 	const mask = maxHalf - 1 // spares the bounds checks
-	for block := base; block < base+quarter; block += 4 * m {
-		for p := range m {
-			i0 := (block + p) & mask
-			i1, i2, i3 := (i0+m)&mask, (i0+2*m)&mask, (i0+3*m)&mask
+	for p := range m {
+		w := twiddle[p*step&63]
+		for i := base + p; i < base+quarter; i += 4 * m {
+			i0, i1, i2, i3 := i&mask, (i+m)&mask, (i+2*m)&mask, (i+3*m)&mask
 			ar, br, cr, dr := s.re[i0], s.re[i1], s.re[i2], s.re[i3]
 			ai, bi, ci, di := s.im[i0], s.im[i1], s.im[i2], s.im[i3]
 			sr, si, er, ei := ar+cr, ai+ci, ar-cr, ai-ci
 			tr, ti, fr, fi := br+dr, bi+di, br-dr, bi-di
 			s.re[i0], s.im[i0] = sr+tr, si+ti
-			w := &twiddle[p*(64/m)&63]
 			xr, xi := er+fi, ei-fr
 			s.re[i1] = float32(xr*w[0].re) - float32(xi*w[0].im)
 			s.im[i1] = float32(xr*w[0].im) + float32(xi*w[0].re)
@@ -133,16 +129,18 @@ func (s *spectrum) radix4last(base int) {
 func (s *spectrum) split(half int) {
 	dc := s.re[0] + s.im[0]
 	s.power[0] = float32(dc * dc)
+	const mask = maxHalf - 1
+	step := maxHalf / half
 	for k := 1; k <= half/2; k++ {
-		i, j := places(k, half), places(half-k, half)
+		i, j := position[k*step&mask]&mask, position[(half-k)*step&mask]&mask
 		er, ei := s.re[i]+s.re[j], s.im[i]-s.im[j]
 		or, oi := s.re[i]-s.re[j], s.im[i]+s.im[j]
-		w := unit[k*(maxHalf/half)]
+		w := unit[k*step&mask]
 		tr := float32(or*w.im) + float32(oi*w.re)
 		ti := float32(oi*w.im) - float32(or*w.re)
 		ar, ai, br, bi := er+tr, ei+ti, er-tr, ei-ti
-		s.power[k] = 0.25 * (float32(ar*ar) + float32(ai*ai))
-		s.power[half-k] = 0.25 * (float32(br*br) + float32(bi*bi))
+		s.power[k&mask] = 0.25 * (float32(ar*ar) + float32(ai*ai))
+		s.power[(half-k)&mask] = 0.25 * (float32(br*br) + float32(bi*bi))
 	}
 }
 

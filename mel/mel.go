@@ -9,7 +9,7 @@
 //
 // Decoding is internal/media's business, what is measured of the sound filters'. The arithmetic is float32
 // in a fixed order, with every product rounded before it is added, so that results do not depend on the
-// processor: the vector kernels (vector_amd64.go) compute eight frames in lanes and give the same bits.
+// processor: the vector kernels (vector_amd64.go) compute eight or sixteen frames in lanes and give the same bits.
 package mel
 
 // The constants of ImageBind's data.py and of torchaudio.compliance.kaldi.fbank as it calls it.
@@ -32,8 +32,8 @@ const (
 	normStd  = 9.138
 )
 
-// Variant names the kernels in use: "avx2" where the program was built with GOEXPERIMENT=simd and the
-// processor has them, "scalar" otherwise. All give the same bits.
+// Variant names the kernels in use: "avx512" or "avx2" where the program was built with GOEXPERIMENT=simd and the
+// processor has it, "scalar" otherwise. All give the same bits.
 func Variant() string {
 	if vector != nil {
 		return vector.name
@@ -41,14 +41,24 @@ func Variant() string {
 	return "scalar"
 }
 
-// kernels are the vector twins of the plain loops: eight frames, or eight taps, in lanes. They take what
+// vector is the best of the variants, nil where there is none.
+var vector = func() *kernels {
+	if len(variants) == 0 {
+		return nil
+	}
+	return variants[0]
+}()
+
+// kernels are the vector twins of the plain loops: frames, or stretches of sound, in lanes. They take what
 // fits them and leave the rest to the plain ones.
 type kernels struct {
 	name string
+	// blockSums is the twin of plainBlockSums: it computes the sums 0..done-1.
+	blockSums func(wave, sums []float32) (done int)
 	// fbank is the twin of plainFbank: it computes the frames 0..done-1.
 	fbank func(wave, offset []float32, out bank, frames int) (done int)
 	// spectrogram is the twin of the function of that name.
 	spectrogram func(wave []float32, window *[SpectrumLength]float32, hop int, power []float32, frames int) (done int)
-	// resample is the twin of polyphase.plain: it computes the samples 0..done-1 of out.
-	resample func(p *polyphase, padded, out []float32) (done int)
+	// resample is the twin of polyphase.plain: it computes the samples 0..done-1 of out, whole periods.
+	resample func(p *polyphase, x, out []float32) (done int)
 }

@@ -21,11 +21,13 @@ const (
 	cachedTaps = 1 << 20
 )
 
-// polyphase holds one windowed sinc for each of the output phases of a pair of rates.
+// polyphase holds one windowed sinc for each of the output phases of a pair of rates. Output i of phase
+// j = i mod to is the sum over the taps t, in their order, of kernel[j][t] * x[i/to*from - width + start[j] + t].
 type polyphase struct {
 	from, to int // rates over their greatest common divisor
-	width    int // samples of padding on the left
-	taps     int // of every phase, a multiple of 8
+	width    int // samples that the window reaches before the first
+	taps     int // of every phase; where one has fewer its last are 0
+	last     int // one past the largest start[j] + taps
 	start    []int
 	kernel   []float32 // [to][taps]
 }
@@ -92,20 +94,20 @@ func newPolyphase(from, to int) (*polyphase, error) {
 	o, n := from/g, to/g
 	base := float64(min(o, n)) * rolloff
 	width := int(math.Ceil(sincZeros * float64(o) / base))
-	// A phase's taps inside the window span 2*6 zero crossings; outside they are 0 and left out.
-	taps := (int(2*sincZeros*float64(o)/base) + 2 + 7) &^ 7
-	if taps > maxTaps/n {
-		return nil, fmt.Errorf("cannot resample from %d Hz: the kernel would have %d taps", from, taps*n)
+	if most := int(2*sincZeros*float64(o)/base) + 2; most > maxTaps/n {
+		return nil, fmt.Errorf("cannot resample from %d Hz: the kernel would have %d taps", from, most*n)
 	}
-	p := &polyphase{from: o, to: n, width: width, taps: taps, start: make([]int, n), kernel: make([]float32, n*taps)}
+	p := &polyphase{from: o, to: n, width: width, start: make([]int, n)}
+	phases := make([][]float32, n)
 	for j := range n {
-		// t runs over the sinc's argument in zero crossings; |t| < 6 is the window's support.
+		// t runs over the sinc's argument in zero crossings; |t| < 6 is the window's support, outside of
+		// which the taps are 0 and left out.
 		centre := float64(j) / float64(n) * float64(o)
 		lo := max(0, int(math.Ceil(centre-sincZeros*float64(o)/base))+width-1)
 		hi := min(2*width+o-1, int(math.Floor(centre+sincZeros*float64(o)/base))+width+1)
 		// torchaudio divides the integers of phase and tap as tensors, which rounds both to float32.
 		offset := -float64(float32(j) / float32(n))
-		k := p.kernel[j*taps:][:0:taps]
+		var k []float32
 		for i := lo; i <= hi; i++ {
 			t := (offset + float64(float32(i-width)/float32(o))) * base
 			if t <= -sincZeros || t >= sincZeros {
@@ -113,6 +115,7 @@ func newPolyphase(from, to int) (*polyphase, error) {
 			}
 			if len(k) == 0 {
 				p.start[j] = i
+				k = make([]float32, 0, hi-i+1)
 			}
 			w := math.Cos(t * math.Pi / sincZeros / 2)
 			w *= w
@@ -122,42 +125,90 @@ func newPolyphase(from, to int) (*polyphase, error) {
 			}
 			k = append(k, float32(s*w*base/float64(o)))
 		}
+		phases[j] = k
+		p.taps = max(p.taps, len(k))
+	}
+	p.kernel = make([]float32, n*p.taps)
+	for j, k := range phases {
+		copy(p.kernel[j*p.taps:], k)
+		p.last = max(p.last, p.start[j]+p.taps)
 	}
 	return p, nil
 }
 
 // run resamples x, zeros beyond its ends.
 func (p *polyphase) run(x []float32) []float32 {
-	padded := make([]float32, p.width+len(x)+p.width+p.from+p.taps)
-	copy(padded[p.width:], x)
 	out := make([]float32, (len(x)*p.to+p.from-1)/p.from)
+	// The periods first..last-1 read nothing beyond the ends of x.
+	periods := (len(out) + p.to - 1) / p.to
+	first := (p.width + p.from - 1) / p.from
+	last := (len(x) + p.width - p.last + p.from) / p.from
+	if last = min(last, len(out)/p.to); last <= first {
+		p.edge(x, out, 0, periods)
+		return out
+	}
+	p.edge(x, out, 0, first)
+	inner, dst := x[first*p.from-p.width:], out[first*p.to:last*p.to]
 	from := 0
 	if vector != nil {
-		from = vector.resample(p, padded, out)
+		from = vector.resample(p, inner, dst)
 	}
-	p.plain(padded, out, from)
+	p.plain(inner[from/p.to*p.from:], dst[from:])
+	p.edge(x, out, last, periods)
 	return out
 }
 
-// plain computes the samples of out beginning with number from: sums of products in eight strands.
-func (p *polyphase) plain(padded, out []float32, from int) {
-	base, phase := from/p.to*p.from, from%p.to
-	for i := from; i < len(out); i++ {
-		k := p.kernel[phase*p.taps:][:p.taps]
-		y := padded[base+p.start[phase]:][:len(k)]
-		var s0, s1, s2, s3, s4, s5, s6, s7 float32
-		for len(k) >= 8 && len(y) >= 8 {
-			s0 += float32(k[0] * y[0])
-			s1 += float32(k[1] * y[1])
-			s2 += float32(k[2] * y[2])
-			s3 += float32(k[3] * y[3])
-			s4 += float32(k[4] * y[4])
-			s5 += float32(k[5] * y[5])
-			s6 += float32(k[6] * y[6])
-			s7 += float32(k[7] * y[7])
-			k, y = k[8:], y[8:]
+// edge computes the periods from..to-1, some of which read beyond the ends of x.
+func (p *polyphase) edge(x, out []float32, from, to int) {
+	if from >= to {
+		return
+	}
+	at := from*p.from - p.width
+	padded := make([]float32, (to-from-1)*p.from+p.last)
+	copy(padded[max(-at, 0):], x[min(max(at, 0), len(x)):])
+	p.plain(padded, out[from*p.to:min(to*p.to, len(out))])
+}
+
+// together is how many outputs of one phase plain computes side by side: a sum waits for its last addition,
+// eight of them keep the adders busy.
+const together = 8
+
+// plain computes out, which begins with phase 0, from x, which begins width samples before it.
+func (p *polyphase) plain(x, out []float32) {
+	for len(out) >= together*p.to {
+		for j := range p.to {
+			k := p.kernel[j*p.taps:][:p.taps]
+			y := x[p.start[j]:]
+			y0, y1, y2, y3 := y[:len(k)], y[p.from:][:len(k)], y[2*p.from:][:len(k)], y[3*p.from:][:len(k)]
+			y = y[4*p.from:]
+			y4, y5, y6, y7 := y[:len(k)], y[p.from:][:len(k)], y[2*p.from:][:len(k)], y[3*p.from:][:len(k)]
+			var s0, s1, s2, s3, s4, s5, s6, s7 float32
+			for t, w := range k {
+				s0 += float32(w * y0[t])
+				s1 += float32(w * y1[t])
+				s2 += float32(w * y2[t])
+				s3 += float32(w * y3[t])
+				s4 += float32(w * y4[t])
+				s5 += float32(w * y5[t])
+				s6 += float32(w * y6[t])
+				s7 += float32(w * y7[t])
+			}
+			o := out[j:]
+			o[0], o[p.to], o[2*p.to], o[3*p.to] = s0, s1, s2, s3
+			o = o[4*p.to:]
+			o[0], o[p.to], o[2*p.to], o[3*p.to] = s4, s5, s6, s7
 		}
-		out[i] = ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7))
+		x, out = x[together*p.from:], out[together*p.to:]
+	}
+	base, phase := 0, 0
+	for i := range out {
+		k := p.kernel[phase*p.taps:][:p.taps]
+		y := x[base+p.start[phase]:][:len(k)]
+		var sum float32
+		for t, w := range k {
+			sum += float32(w * y[t])
+		}
+		out[i] = sum
 		if phase++; phase == p.to {
 			phase = 0
 			base += p.from

@@ -2,5 +2,5 @@
 
 package mel
 
-// vector is nil: this build has the plain kernels only.
-var vector *kernels
+// variants is empty: this build has the plain kernels only.
+var variants []*kernels

@@ -3,16 +3,23 @@
 package mel
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"testing"
 )
 
-// needVector skips on processors that have no vector kernels to compare.
-func needVector(t *testing.T) {
-	if vector == nil {
+// eachVector runs a test with every variant that this processor has.
+func eachVector(t *testing.T, test func(t *testing.T, k *kernels)) {
+	if len(variants) == 0 {
 		t.Skip("needs a processor with AVX2")
+	}
+	for _, k := range variants {
+		t.Run(k.name, func(t *testing.T) { test(t, k) })
 	}
 }
 
@@ -50,6 +57,13 @@ func sounds(n int) map[string][]float32 {
 	}
 }
 
+// with computes f by one variant.
+func with(k *kernels, f func() []float32) []float32 {
+	defer func(v *kernels) { vector = v }(vector)
+	vector = k
+	return f()
+}
+
 func sameBits(t *testing.T, name string, got, want []float32) {
 	t.Helper()
 	if len(got) != len(want) {
@@ -64,75 +78,109 @@ func sameBits(t *testing.T, name string, got, want []float32) {
 }
 
 func TestVectorFbankIsBitEqual(t *testing.T) {
-	needVector(t)
-	for _, frames := range []int{1, 7, 8, 9, 16, 23, 198} {
-		for name, x := range sounds(WindowLength + (frames-1)*HopLength) {
-			for _, scale := range []bank{{std: 1}, {mean: normMean, std: normStd}} {
-				plain, lanes := scale, scale
-				plain.dst, plain.stride = make([]float32, Bins*frames), frames
-				lanes.dst, lanes.stride = make([]float32, Bins*frames), frames
-				offset := frameMeans(x, frames)
-				plainFbank(x, offset, plain, 0, frames)
-				plainFbank(x, offset, lanes, vector.fbank(x, offset, lanes, frames), frames)
-				sameBits(t, fmt.Sprintf("%s, %d frames", name, frames), lanes.dst, plain.dst)
+	eachVector(t, func(t *testing.T, k *kernels) {
+		for _, frames := range []int{1, 7, 8, 9, 16, 23, 198} {
+			for name, x := range sounds(WindowLength + (frames-1)*HopLength) {
+				for _, scale := range []bank{{std: 1}, {mean: normMean, std: normStd}} {
+					plain, lanes := scale, scale
+					plain.dst, plain.stride = make([]float32, Bins*frames), frames
+					lanes.dst, lanes.stride = make([]float32, Bins*frames), frames
+					plainSums, sums := make([]float32, len(x)/meanBlock), make([]float32, len(x)/meanBlock)
+					plainBlockSums(x, plainSums, 0)
+					plainBlockSums(x, sums, k.blockSums(x, sums))
+					sameBits(t, name+", sums", sums, plainSums)
+					offset := frameMeans(x, frames)
+					plainFbank(x, offset, plain, 0, frames)
+					plainFbank(x, offset, lanes, k.fbank(x, offset, lanes, frames), frames)
+					sameBits(t, fmt.Sprintf("%s, %d frames", name, frames), lanes.dst, plain.dst)
+				}
 			}
 		}
-	}
+	})
 }
 
 func TestVectorSpectrogramIsBitEqual(t *testing.T) {
-	needVector(t)
-	var w [SpectrumLength]float32
-	for i := range w {
-		w[i] = float32(0.5 - 0.5*math.Cos(2*math.Pi*float64(i)/SpectrumLength))
-	}
-	for _, hop := range []int{1, 512, 700} {
-		for _, frames := range []int{1, 8, 19} {
-			for name, x := range sounds(SpectrumLength + (frames-1)*hop) {
-				plain, lanes := make([]float32, maxHalf*frames), make([]float32, maxHalf*frames)
-				spectrogram(x, &w, hop, plain, 0, frames)
-				spectrogram(x, &w, hop, lanes, vector.spectrogram(x, &w, hop, lanes, frames), frames)
-				sameBits(t, fmt.Sprintf("%s, %d frames, hop %d", name, frames, hop), lanes, plain)
+	eachVector(t, func(t *testing.T, k *kernels) {
+		var w [SpectrumLength]float32
+		for i := range w {
+			w[i] = float32(0.5 - 0.5*math.Cos(2*math.Pi*float64(i)/SpectrumLength))
+		}
+		for _, hop := range []int{1, 512, 700} {
+			for _, frames := range []int{1, 8, 19} {
+				for name, x := range sounds(SpectrumLength + (frames-1)*hop) {
+					plain, lanes := make([]float32, maxHalf*frames), make([]float32, maxHalf*frames)
+					spectrogram(x, &w, hop, plain, 0, frames)
+					spectrogram(x, &w, hop, lanes, k.spectrogram(x, &w, hop, lanes, frames), frames)
+					sameBits(t, fmt.Sprintf("%s, %d frames, hop %d", name, frames, hop), lanes, plain)
+				}
 			}
 		}
-	}
+	})
 }
 
 func TestVectorResampleIsBitEqual(t *testing.T) {
-	needVector(t)
-	for _, rate := range []int{8000, 11025, 12000, 22050, 24000, 32000, 44100, 48000, 96000, 15999} {
-		p, err := newPolyphase(rate, SampleRate)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, n := range []int{1, 2, 3, 100, 4001} {
-			for name, x := range sounds(n) {
-				padded := make([]float32, p.width+len(x)+p.width+p.from+p.taps)
-				copy(padded[p.width:], x)
-				plain := make([]float32, (len(x)*p.to+p.from-1)/p.from)
-				lanes := make([]float32, len(plain))
-				p.plain(padded, plain, 0)
-				p.plain(padded, lanes, vector.resample(p, padded, lanes))
-				sameBits(t, fmt.Sprintf("%s, %d samples at %d Hz", name, n, rate), lanes, plain)
+	eachVector(t, func(t *testing.T, k *kernels) {
+		for _, rate := range []int{8000, 11025, 12345, 15999, 22050, 32000, 44100, 48000, 192000} {
+			p, err := newPolyphase(rate, SampleRate)
+			if err != nil {
+				t.Fatal(err)
+			}
+			taken := 0
+			for _, n := range []int{1, 100, 4001, 2*rate + 1} {
+				for name, x := range sounds(n) {
+					fast := with(k, func() []float32 { return p.run(x) })
+					plain := with(nil, func() []float32 { return p.run(x) })
+					sameBits(t, fmt.Sprintf("%s, %d samples at %d Hz", name, n, rate), fast, plain)
+				}
+				if n > p.last {
+					taken += k.resample(p, make([]float32, n), make([]float32, (n-p.last)/p.from*p.to))
+				}
+			}
+			if taken == 0 && rate != 15999 && rate != 12345 {
+				t.Errorf("the lanes take nothing at %d Hz", rate)
 			}
 		}
-	}
+	})
 }
 
 func TestVectorLogarithmIsBitEqual(t *testing.T) {
-	needVector(t)
-	x := make([]float32, lanes)
-	y := make([]float32, lanes)
-	for bits := uint32(0x00800000); bits < 0x7fffffff-8*1009; bits += 8 * 1009 {
-		for i := range x {
-			x[i] = math.Float32frombits(bits + uint32(i)*1009)
-		}
-		logarithms(load8(x)).StoreSlice(y)
-		for i := range y {
-			if want := logarithm(x[i]); y[i] != want && (y[i] == y[i] || want == want) {
-				t.Fatalf("ln %g is %g in lanes, %g alone", x[i], y[i], want)
+	eachVector(t, func(t *testing.T, k *kernels) {
+		x, y := make([]float32, 16), make([]float32, 16)
+		for bits := uint32(0x00800000); bits < 0x7fffffff-16*1009; bits += 16 * 1009 {
+			for i := range x {
+				x[i] = math.Float32frombits(bits + uint32(i)*1009)
+			}
+			if k.name == "avx512" {
+				logarithms16(loadFrom16(x)).StoreSlice(y)
+			} else {
+				logarithms8(loadFrom8(x)).StoreSlice(y)
+				logarithms8(loadFrom8(x[8:])).StoreSlice(y[8:])
+			}
+			for i := range y {
+				if want := logarithm(x[i]); y[i] != want && (y[i] == y[i] || want == want) {
+					t.Fatalf("ln %g is %g in lanes, %g alone", x[i], y[i], want)
+				}
 			}
 		}
+	})
+}
+
+// The kernels with sixteen frames in lanes are made of those with eight and of nothing else.
+func TestGeneratedKernelsAreCurrent(t *testing.T) {
+	have, err := os.ReadFile("vector_avx512_amd64.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := filepath.Join(t.TempDir(), "made")
+	if out, err := exec.Command("go", "run", "vector_gen.go", made).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	want, err := os.ReadFile(made)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(have, want) {
+		t.Error("vector_avx512_amd64.go is out of date: run go generate ./mel with GOEXPERIMENT=simd")
 	}
 }
 
