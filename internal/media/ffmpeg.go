@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"math"
 	"os"
@@ -400,13 +399,15 @@ func (t *Tools) readFloatWAV(path string, r io.Reader) (*Sound, error) {
 // probe is the part of ffprobe's JSON that is used.
 type probe struct {
 	Streams []struct {
-		CodecType   string `json:"codec_type"`
-		StartTime   string `json:"start_time"`
-		Duration    string `json:"duration"`
-		Disposition struct {
+		CodecType        string `json:"codec_type"`
+		CodecName        string `json:"codec_name"`
+		SampleRate       string `json:"sample_rate"`
+		AverageFrameRate string `json:"avg_frame_rate"`
+		StartTime        string `json:"start_time"`
+		Duration         string `json:"duration"`
+		Disposition      struct {
 			AttachedPic int `json:"attached_pic"`
 		} `json:"disposition"`
-		Tags map[string]string `json:"tags"`
 	} `json:"streams"`
 	Format struct {
 		Duration string `json:"duration"`
@@ -441,11 +442,13 @@ func (t *Tools) ffprobe(ctx context.Context, path, what string) (*probe, error) 
 
 // durationFFmpeg is SoundDuration for what is not read by Go code.
 func (t *Tools) durationFFmpeg(ctx context.Context, in *soundFile, name string) (float64, error) {
-	if m, err := parseMP4(in); err == nil {
-		if track := m.first("soun"); track != nil && track.seconds > 0 {
-			return track.seconds, nil
-		} else if track == nil && !m.fragmented {
+	if tracks, method, err := readContainer(in); err == nil && len(tracks) > 0 {
+		timing := timingOf(tracks, method)
+		if !timing.HasAudio {
 			return 0, fault.Corruptf("no_audio", "%s: the file has no audio track", in.path)
+		}
+		if timing.AudioSeconds > 0 {
+			return timing.AudioSeconds, nil
 		}
 	}
 	if t.FFprobe != "" {
@@ -495,12 +498,11 @@ func probeStart(s string) *float64 {
 	return &v
 }
 
-// clockSeconds reads Matroska's DURATION tag: 00:00:10.000000000.
-func clockSeconds(s string) float64 {
-	var h, m int
-	var sec float64
-	if n, _ := fmt.Sscanf(s, "%d:%d:%g", &h, &m, &sec); n != 3 || h < 0 || m < 0 || !(sec >= 0) {
-		return 0
+// probeRatio reads a rate like 30000/1001, 0 when there is none.
+func probeRatio(s string) float64 {
+	n, d, ok := strings.Cut(s, "/")
+	if !ok {
+		return probeSeconds(s)
 	}
-	return float64(h*3600+m*60) + sec
+	return rateOf(probeSeconds(n), probeSeconds(d))
 }

@@ -2,44 +2,121 @@ package media
 
 import (
 	"context"
-	"encoding/binary"
-	"io"
 	"math"
-
-	"github.com/Eyevinn/mp4ff/bits"
-	"github.com/Eyevinn/mp4ff/mp4"
+	"slices"
 
 	"prep/internal/fault"
 )
 
-// Timing says when the first audio and the first video track of a container start, on its timeline and
+// Timing says when the first audio and the first video track of a container start, on its own clock and
 // with its edit lists applied, in seconds. A nil start means that there is no such track or that the
-// container does not say; the lengths are 0 where unknown.
+// container does not say; lengths and rates are 0 where unknown.
 type Timing struct {
 	AudioStart, VideoStart     *float64
 	AudioSeconds, VideoSeconds float64
 	HasAudio, HasVideo         bool
-	Method                     string // MethodMP4 or MethodFFprobe
+	// AudioPriming is how much of what is decoded at the start of the sound comes before the sound that was
+	// encoded: a transform codec's first frame, where no edit list cuts it off.
+	AudioPriming float64
+	// VideoFPS is the average number of frames a second.
+	VideoFPS float64
+	Method   string // one of the Method constants
 }
 
-// How a Timing was found.
+// How a Timing was found: by reading the container, or by asking ffprobe.
 const (
-	MethodMP4     = "container-mp4"     // edit lists read by Go code
-	MethodFFprobe = "container-ffprobe" // ffprobe's start_time
+	MethodMP4      = "container-mp4" // also QuickTime, 3GPP and fragmented files; edit lists
+	MethodMatroska = "container-matroska"
+	MethodAVI      = "container-avi"
+	MethodMPEGTS   = "container-mpegts"
+	MethodMPEGPS   = "container-mpegps"
+	MethodFLV      = "container-flv"
+	MethodFFprobe  = "container-ffprobe" // start_time as ffprobe reports it
 )
 
-// SyncOffset is audio start minus video start in seconds: positive when the sound comes late. It is false
-// when either is not known.
+// SyncOffset is audio start minus video start in seconds: positive when the sound comes late. Priming is
+// no sound: it counts as part of the delay. It is false when either start is not known.
 func (t Timing) SyncOffset() (float64, bool) {
 	if t.AudioStart == nil || t.VideoStart == nil {
 		return 0, false
 	}
-	return *t.AudioStart - *t.VideoStart, true
+	return *t.AudioStart + t.AudioPriming - *t.VideoStart, true
+}
+
+// Begin is where the medium's clock begins: at the start of its earliest track. It is false when no start
+// is known.
+func (t Timing) Begin() (float64, bool) {
+	switch {
+	case t.AudioStart != nil && t.VideoStart != nil:
+		return math.Min(*t.AudioStart, *t.VideoStart), true
+	case t.AudioStart != nil:
+		return *t.AudioStart, true
+	case t.VideoStart != nil:
+		return *t.VideoStart, true
+	}
+	return 0, false
+}
+
+// track is what a container says of the timeline of one of its tracks, in seconds.
+type track struct {
+	video   bool
+	codec   string   // by ffmpeg's names, "" where it does not matter here
+	start   *float64 // of the first packet or, where an edit list cuts it, of what is left; nil: no packet
+	seconds float64
+	fps     float64
+	priming float64 // still to be decoded at the start
+}
+
+// timingOf takes the first track of each kind.
+func timingOf(tracks []track, method string) Timing {
+	timing := Timing{Method: method}
+	for _, t := range tracks {
+		switch {
+		case t.video && !timing.HasVideo:
+			timing.HasVideo, timing.VideoStart, timing.VideoSeconds, timing.VideoFPS = true, t.start, t.seconds, t.fps
+		case !t.video && !timing.HasAudio:
+			timing.HasAudio, timing.AudioStart, timing.AudioSeconds, timing.AudioPriming = true, t.start, t.seconds, t.priming
+		}
+	}
+	return timing
+}
+
+// priming is how many samples a codec's decoder puts out before the sound that was encoded, at the least:
+//
+//	aac       a frame of 1024: the first block's overlap is with nothing
+//	mp2       the polyphase filter's 481
+//	mp3       528+1 of the decoder's filters and 576 of the encoder's, LAME's and nearly everybody's delay
+//	wma       a frame, whose length depends on the rate
+//
+// Encoders that delay more say so in an edit list. Opus states its delay in the file; Vorbis has none.
+func priming(codec string, rate int) float64 {
+	if rate <= 0 {
+		return 0
+	}
+	samples := 0
+	switch codec {
+	case "aac":
+		samples = 1024
+	case "mp2":
+		samples = 481
+	case "mp3":
+		samples = 528 + 1 + 576
+	case "wmav1", "wmav2":
+		switch {
+		case rate <= 16000:
+			samples = 512
+		case rate <= 22050, rate <= 32000 && codec == "wmav1":
+			samples = 1024
+		default:
+			samples = 2048
+		}
+	}
+	return float64(samples) / float64(rate)
 }
 
 // ProbeTiming reads the timing of a container's tracks. It has to be asked before demuxing: a WAV taken
-// out of a video has lost it. MP4 and QuickTime files are read by Go code; fragmented ones and every other
-// container by ffprobe.
+// out of a video has lost it. MP4 and QuickTime (whole and fragmented), Matroska and WebM, AVI, MPEG
+// transport and program streams and Flash video are read by Go code; every other container by ffprobe.
 //
 // Errors: those of opening a file (see [Tools.DecodeSound]), corrupt_media, needs_ffmpeg.
 func (t *Tools) ProbeTiming(ctx context.Context, path string) (timing Timing, err error) {
@@ -59,38 +136,52 @@ func (t *Tools) ProbeTiming(ctx context.Context, path string) (timing Timing, er
 	return timing, err
 }
 
-func (t *Tools) probeTiming(ctx context.Context, in *soundFile) (Timing, error) {
-	m, err := parseMP4(in)
-	if err == nil && !m.fragmented {
-		timing := Timing{Method: MethodMP4}
-		if a := m.first("soun"); a != nil {
-			timing.HasAudio, timing.AudioStart, timing.AudioSeconds = true, a.start, a.seconds
-		}
-		if v := m.first("vide"); v != nil {
-			timing.HasVideo, timing.VideoStart, timing.VideoSeconds = true, v.start, v.seconds
-		}
-		return timing, nil
+// containers are the readers of ours. Each returns no tracks and no error for what it leaves to ffprobe.
+var containers = []struct {
+	name   string // as foreignFormat says
+	method string
+	read   func(in *soundFile) ([]track, error)
+}{
+	{"MP4", MethodMP4, readMP4},
+	{"QuickTime", MethodMP4, readMP4},
+	{"Matroska", MethodMatroska, readMatroska},
+	{"AVI", MethodAVI, readAVI},
+	{"MPEG transport stream", MethodMPEGTS, readTransportStream},
+	{"MPEG program stream", MethodMPEGPS, readProgramStream},
+	{"Flash video", MethodFLV, readFLV},
+}
+
+// readContainer reads the tracks of a container by Go code; none when it is of another kind or when what
+// it holds is not understood.
+func readContainer(in *soundFile) (tracks []track, method string, err error) {
+	defer recoverDecoder(in.path, &err)
+	head, err := in.head(0, 4096)
+	if err != nil {
+		return nil, "", err
 	}
-	if err != nil && fault.KindOf(err) == fault.Corrupt {
-		return Timing{}, err // an MP4 file, but a broken one
+	format := foreignFormat(head)
+	for _, c := range containers {
+		if c.name == format {
+			tracks, err = c.read(in)
+			return tracks, c.method, err
+		}
+	}
+	return nil, "", nil
+}
+
+func (t *Tools) probeTiming(ctx context.Context, in *soundFile) (Timing, error) {
+	tracks, method, err := readContainer(in)
+	if err != nil {
+		return Timing{}, err
+	}
+	if len(tracks) > 0 {
+		return timingOf(tracks, method), nil
 	}
 	pr, err := t.ffprobe(ctx, in.path, "the timing of this container")
 	if err != nil {
 		return Timing{}, err
 	}
-	timing := Timing{Method: MethodFFprobe}
-	for _, s := range pr.Streams {
-		length := probeSeconds(s.Duration)
-		if length == 0 {
-			length = clockSeconds(s.Tags["DURATION"])
-		}
-		switch {
-		case s.CodecType == "audio" && !timing.HasAudio:
-			timing.HasAudio, timing.AudioStart, timing.AudioSeconds = true, probeStart(s.StartTime), length
-		case s.CodecType == "video" && !timing.HasVideo && s.Disposition.AttachedPic == 0:
-			timing.HasVideo, timing.VideoStart, timing.VideoSeconds = true, probeStart(s.StartTime), length
-		}
-	}
+	timing := timingOf(pr.tracks(), MethodFFprobe)
 	whole := probeSeconds(pr.Format.Duration)
 	if timing.HasAudio && timing.AudioSeconds == 0 {
 		timing.AudioSeconds = whole
@@ -101,265 +192,105 @@ func (t *Tools) probeTiming(ctx context.Context, in *soundFile) (Timing, error) 
 	return timing, nil
 }
 
-// mp4File is what the moov box says of the timeline (ISO/IEC 14496-12).
-type mp4File struct {
-	tracks     []mp4Track
-	fragmented bool // samples are described in fragments, not here
-}
-
-type mp4Track struct {
-	handler string   // "soun", "vide", ...
-	start   *float64 // seconds; nil when the track holds no sample
-	seconds float64
-}
-
-func (m *mp4File) first(handler string) *mp4Track {
-	for i := range m.tracks {
-		if m.tracks[i].handler == handler {
-			return &m.tracks[i]
-		}
-	}
-	return nil
-}
-
-// maxMoov bounds the box that is read into memory: about 10 hours of 60 frames a second.
-const maxMoov = 64 << 20
-
-// errNotMP4 is returned for every other container.
-var errNotMP4 = fault.Unsupportedf("not_mp4", "not an MP4 file")
-
-// parseMP4 finds the moov box and reads the timeline of its tracks. The boxes are walked here and only
-// leaves are given to mp4ff: its decoders allocate what an entry count claims, so that a count is first
-// held against the box's size.
-func parseMP4(in *soundFile) (m *mp4File, err error) {
-	defer recoverDecoder(in.path, &err)
-	head, err := in.head(0, 12)
-	if err != nil {
-		return nil, err
-	}
-	if foreignFormat(head) != "MP4" && foreignFormat(head) != "QuickTime" {
-		return nil, errNotMP4
-	}
-	cut := func() error {
-		return fault.Corruptf("corrupt_media", "%s: the index of the file (moov) is missing: it is cut off or was never finished", in.path)
-	}
-	for pos, n := int64(0), 0; ; n++ {
-		head, err := in.head(pos, 16)
-		if err != nil {
-			return nil, err
-		}
-		name, header, size, ok := boxHeader(head, in.size-pos)
-		if !ok || n == 100000 {
-			return nil, cut()
-		}
-		if name == "moov" {
-			if size > in.size-pos {
-				return nil, cut()
-			}
-			if size > maxMoov {
-				return nil, fault.Corruptf("corrupt_media", "%s: its index (moov) claims %d bytes", in.path, size)
-			}
-			moov := make([]byte, size-header)
-			if _, err := in.ReadAt(moov, pos+header); err != nil && err != io.EOF {
-				return nil, in.readError(err)
-			}
-			return parseMoov(in.path, moov)
-		}
-		pos += size
-	}
-}
-
-// boxHeader reads a box's name, the length of its header and its whole size; rest is what can follow.
-func boxHeader(b []byte, rest int64) (name string, header, size int64, ok bool) {
-	if len(b) < 8 {
-		return "", 0, 0, false
-	}
-	name, header, size = string(b[4:8]), 8, int64(binary.BigEndian.Uint32(b))
-	switch size {
-	case 0: // to the end
-		size = rest
-	case 1:
-		if len(b) < 16 {
-			return "", 0, 0, false
-		}
-		large := binary.BigEndian.Uint64(b[8:])
-		if large > math.MaxInt64/2 {
-			return "", 0, 0, false
-		}
-		header, size = 16, int64(large)
-	}
-	return name, header, size, size >= header
-}
-
-// eachBox calls f for every box of a container's body, and stops at the first that does not fit.
-func eachBox(b []byte, f func(name string, body []byte) error) error {
-	for len(b) >= 8 {
-		name, header, size, ok := boxHeader(b, int64(len(b)))
-		if !ok || size > int64(len(b)) {
-			return io.ErrUnexpectedEOF
-		}
-		if err := f(name, b[header:size]); err != nil {
-			return err
-		}
-		b = b[size:]
-	}
-	return nil
-}
-
-// leaf decodes a box by mp4ff. entry is the size of an entry of its table, whose 32-bit count stands after
-// version and flags; 0 for a box without one.
-func leaf[B mp4.Box](body []byte, name string, entry int, decode func(mp4.BoxHeader, uint64, bits.SliceReader) (mp4.Box, error)) (box B, err error) {
-	if entry > 0 && (len(body) < 8 || int64(binary.BigEndian.Uint32(body[4:]))*int64(entry) > int64(len(body)-8)) {
-		return box, io.ErrUnexpectedEOF
-	}
-	b, err := decode(mp4.BoxHeader{Name: name, Size: uint64(len(body) + 8), Hdrlen: 8}, 0, bits.NewFixedSliceReader(body))
-	if err != nil {
-		return box, err
-	}
-	box, ok := b.(B)
-	if !ok {
-		return box, io.ErrUnexpectedEOF
-	}
-	return box, nil
-}
-
-// trackBoxes are the leaves of one track that the timeline depends on.
-type trackBoxes struct {
-	mdhd *mp4.MdhdBox
-	hdlr *mp4.HdlrBox
-	elst *mp4.ElstBox
-	stts *mp4.SttsBox
-	ctts *mp4.CttsBox
-}
-
-func parseMoov(path string, moov []byte) (*mp4File, error) {
-	m := &mp4File{}
-	var mvhd *mp4.MvhdBox
-	var tracks []*trackBoxes
-	err := eachBox(moov, func(name string, body []byte) (err error) {
-		switch name {
-		case "mvhd":
-			mvhd, err = leaf[*mp4.MvhdBox](body, name, 0, mp4.DecodeMvhdSR)
-		case "mvex":
-			m.fragmented = true
-		case "trak":
-			t := &trackBoxes{}
-			if len(tracks) == 1000 {
-				return io.ErrUnexpectedEOF
-			}
-			tracks = append(tracks, t)
-			err = t.read(body, 0)
-		}
-		return err
-	})
-	if err != nil || mvhd == nil || mvhd.Timescale == 0 {
-		if err == nil {
-			err = io.ErrUnexpectedEOF
-		}
-		return nil, fault.Corruptf("corrupt_media", "%s: the index of the file (moov) is damaged: %w", path, err)
-	}
-	for _, t := range tracks {
-		if t.mdhd == nil || t.hdlr == nil || t.mdhd.Timescale == 0 {
+// tracks are ffprobe's streams.
+func (pr *probe) tracks() []track {
+	var tracks []track
+	for _, s := range pr.Streams {
+		t := track{video: s.CodecType == "video", codec: s.CodecName, start: probeStart(s.StartTime), seconds: probeSeconds(s.Duration)}
+		if s.CodecType != "audio" && !t.video || s.Disposition.AttachedPic != 0 {
 			continue
 		}
-		m.tracks = append(m.tracks, t.timeline(float64(mvhd.Timescale)))
+		if t.video {
+			t.fps = probeRatio(s.AverageFrameRate)
+		} else {
+			t.priming = priming(s.CodecName, int(probeSeconds(s.SampleRate)))
+		}
+		tracks = append(tracks, t)
 	}
-	return m, nil
+	return tracks
 }
 
-// read collects the leaves of a track, going into the containers that hold them.
-func (t *trackBoxes) read(b []byte, depth int) error {
-	return eachBox(b, func(name string, body []byte) (err error) {
-		switch name {
-		case "mdia", "minf", "stbl", "edts":
-			if depth < 4 {
-				return t.read(body, depth+1)
-			}
-		case "mdhd":
-			t.mdhd, err = leaf[*mp4.MdhdBox](body, name, 0, mp4.DecodeMdhdSR)
-		case "hdlr":
-			// QuickTime also has a handler of the data, in minf; the one of the medium comes first.
-			if t.hdlr == nil {
-				t.hdlr, err = leaf[*mp4.HdlrBox](body, name, 0, mp4.DecodeHdlrSR)
-			}
-		case "elst":
-			entry := 12
-			if len(body) > 0 && body[0] == 1 {
-				entry = 20
-			}
-			t.elst, err = leaf[*mp4.ElstBox](body, name, entry, mp4.DecodeElstSR)
-		case "stts":
-			t.stts, err = leaf[*mp4.SttsBox](body, name, 8, mp4.DecodeSttsSR)
-		case "ctts":
-			t.ctts, err = leaf[*mp4.CttsBox](body, name, 8, mp4.DecodeCttsSR)
-		}
-		return err
-	})
+// window reads a file in blocks, for readers that look at a few bytes here and there.
+type window struct {
+	in  *soundFile
+	at  int64
+	buf []byte
+	err error // of the file system; what a reader sees is an early end
 }
 
-// timeline works out when the track starts and how long it is.
-//
-//	start = the empty edits before the first real one            (a delay, in the movie's time scale)
-//	      + max(0, first composition time - media_time)           (in the track's time scale)
-//
-// media_time is where in the track's samples the presentation begins: the priming samples of AAC and the
-// reordering delay of B-frames are cut off by it, and are no delay.
-func (t *trackBoxes) timeline(movieScale float64) mp4Track {
-	scale := float64(t.mdhd.Timescale)
-	track := mp4Track{handler: t.hdlr.HandlerType, seconds: float64(t.mdhd.Duration) / scale}
-	firstComposition, any := t.firstComposition()
-	start := 0.0
-	if t.elst != nil && len(t.elst.Entries) > 0 {
-		length, real := 0.0, false
-		for _, e := range t.elst.Entries {
-			d := float64(e.SegmentDuration) / movieScale
-			switch {
-			case e.MediaTime >= 0 && !real:
-				real = true
-				start += math.Max(0, float64(firstComposition-e.MediaTime)) / scale
-				length += d
-			case e.MediaTime >= 0:
-				length += d
-			case !real:
-				start += d
-			}
-		}
-		if length > 0 { // 0 in a real edit means: as long as the medium
-			track.seconds = length
-		}
-	} else {
-		start = float64(firstComposition) / scale
+const windowSize = 32 << 10
+
+// bytes returns n bytes from an offset on, fewer at the end of the file. They are valid until the next
+// call. n is at most windowSize.
+func (w *window) bytes(off int64, n int) []byte {
+	if off < 0 || off >= w.in.size {
+		return nil
 	}
-	if any {
-		track.start = &start
+	if off < w.at || off+int64(n) > w.at+int64(len(w.buf)) {
+		// A jump reads little: what is looked at is most often a header.
+		size := 512
+		if off >= w.at && off <= w.at+int64(len(w.buf))+windowSize {
+			size = windowSize
+		}
+		b, err := w.in.head(off, max(size, n))
+		if err != nil {
+			w.err = err
+			return nil
+		}
+		w.at, w.buf = off, b
 	}
-	return track
+	b := w.buf[off-w.at:]
+	return b[:min(n, len(b))]
 }
 
-// firstComposition is the earliest composition time of the track's first samples, and whether it has any:
-// decoding times add up from 0, and an offset says how much later each sample is shown. Reordering does
-// not reach further than the codecs' 16 pictures.
-func (t *trackBoxes) firstComposition() (int64, bool) {
-	if t.stts == nil || len(t.stts.SampleCount) == 0 || t.stts.SampleCount[0] == 0 {
-		return 0, false
+// firstStamps collects the first time stamps of a track that is read from its beginning.
+type firstStamps struct {
+	stamps []float64
+}
+
+// enoughStamps is how many time stamps are looked at: pictures are reordered by 16 at most, and a frame rate
+// is seen in some more.
+const enoughStamps = 48
+
+func (f *firstStamps) add(s float64) {
+	if len(f.stamps) < enoughStamps {
+		f.stamps = append(f.stamps, s)
 	}
-	if t.ctts == nil || len(t.ctts.SampleOffset) == 0 {
-		return 0, true
+}
+
+func (f *firstStamps) full() bool { return len(f.stamps) == enoughStamps }
+
+// start is the earliest of the first stamps.
+func (f *firstStamps) start() *float64 {
+	if len(f.stamps) == 0 {
+		return nil
 	}
-	first := int64(math.MaxInt64)
-	decode, n := int64(0), uint32(0)
-	for i, count := range t.stts.SampleCount {
-		for range min(count, 32) {
-			if n == 32 || n >= t.ctts.EndSampleNr[len(t.ctts.EndSampleNr)-1] {
-				break
-			}
-			n++
-			first = min(first, decode+int64(t.ctts.GetCompositionTimeOffset(n)))
-			decode += int64(t.stts.SampleTimeDelta[i])
-		}
+	s := slices.Min(f.stamps[:min(len(f.stamps), 20)])
+	return &s
+}
+
+// period is the usual distance of the sorted stamps, 0 when there are too few or it is not regular. The
+// last ones are left out: what belongs between them may not have come yet.
+func (f *firstStamps) period() float64 {
+	s := slices.Clone(f.stamps)
+	slices.Sort(s)
+	s = s[:max(0, len(s)-4)]
+	if len(s) < 5 {
+		return 0
 	}
-	if first == math.MaxInt64 {
-		first = 0
+	steps := make([]float64, len(s)-1)
+	for i := range steps {
+		steps[i] = s[i+1] - s[i]
 	}
-	return first, true
+	slices.Sort(steps)
+	mean := (s[len(s)-1] - s[0]) / float64(len(steps))
+	if middle := steps[len(steps)/2]; middle <= 0 || math.Abs(mean-middle) > 0.2*middle {
+		return 0
+	}
+	return mean
+}
+
+// damaged words what the readers of containers find.
+func damaged(in *soundFile, format, what string) error {
+	return fault.Corruptf("corrupt_media", "%s: the %s file is damaged: %s", in.path, format, what)
 }
