@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 
+	"prep/filters"
 	"prep/internal/fault"
 	"prep/internal/sample"
 	"prep/shards"
@@ -47,6 +48,10 @@ type Runner struct {
 	Processor *Processor
 	Workers   int         // 0: one for each core
 	Progress  func(Event) // called from Run's goroutine; may be nil
+
+	// Where tests make things fail; nil: the processor's Process, shards.CommitFile.
+	process    func(context.Context, *sample.Sample) ([]filters.Verdict, error)
+	commitFile func(dir string, fill func(io.Writer) error, name func(shards.File) string) (shards.File, error)
 }
 
 // slot carries one sample from the feeder through a worker to the committer.
@@ -150,7 +155,11 @@ func (r *Runner) feed(ctx context.Context, tasks []Task, ordered, queue chan<- *
 
 func (r *Runner) work(ctx context.Context, sl *slot) {
 	defer close(sl.done)
-	verdicts, err := r.Processor.Process(ctx, &sl.s)
+	process := r.process
+	if process == nil {
+		process = r.Processor.Process
+	}
+	verdicts, err := process(ctx, &sl.s)
 	sl.err = err
 	for _, v := range verdicts {
 		if v.Unknown && !v.Drop {
@@ -167,9 +176,13 @@ func (r *Runner) work(ctx context.Context, sl *slot) {
 func (r *Runner) commit(ctx context.Context, t Task, ordered <-chan *slot) (Row, error) {
 	row := Row{Task: t, Reasons: map[string]int64{}}
 	row.Task.Out = ""
+	commitFile := r.commitFile
+	if commitFile == nil {
+		commitFile = shards.CommitFile
+	}
 	var ledger []shards.LedgerRow
 	var err error
-	row.Shard, err = shards.CommitFile(r.Out, func(w io.Writer) error {
+	row.Shard, err = commitFile(r.Out, func(w io.Writer) error {
 		sw, err := shards.NewWriter(w, r.Plan.Schema, shards.WriterOptions{BatchRows: r.Plan.Config.Shards.BatchRows})
 		if err != nil {
 			return err
@@ -195,7 +208,7 @@ func (r *Runner) commit(ctx context.Context, t Task, ordered <-chan *slot) (Row,
 			ledger[i].Shard = row.Shard.Name
 		}
 	}
-	row.Ledger, err = shards.CommitFile(r.Out, func(w io.Writer) error {
+	row.Ledger, err = commitFile(r.Out, func(w io.Writer) error {
 		return shards.WriteLedger(w, r.Plan.Schema.Metrics, ledger)
 	}, shards.LedgerName(t.Index))
 	if err != nil {
@@ -295,6 +308,9 @@ func (r *Runner) tell(e Event) {
 
 // writeError tells a machine that refuses to store from a bug of ours.
 func (r *Runner) writeError(err error) error {
+	if fault.KindOf(err) == fault.Environment {
+		return err // it says what to do
+	}
 	var pe *fs.PathError
 	var le *os.LinkError
 	if errors.As(err, &pe) || errors.As(err, &le) {
