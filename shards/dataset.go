@@ -133,7 +133,7 @@ func (d *Dataset) Row(i int) (Row, error) {
 	if err != nil {
 		return Row{}, d.explain(k, row, err)
 	}
-	r.Shard, r.Index, r.columns = d.manifest.Tasks[k].Shard.Name, row, d.columns
+	r.Task, r.Shard, r.Index, r.columns = k, d.manifest.Tasks[k].Shard.Name, row, d.columns
 	return r, nil
 }
 
@@ -179,6 +179,7 @@ func (d *Dataset) Close() error {
 type Row struct {
 	Key, Caption string
 	Labels       []string
+	Task         int    // index in the manifest
 	Shard        string // file name
 	Index        int64  // row in the shard
 

@@ -9,9 +9,9 @@ import (
 	"prep/internal/sample"
 )
 
-// again finds a sample of a finished folder in its listing and prepares to read it from the source, as
-// it was read at ingest.
-func again(out, key string, tools *media.Tools) (*Processor, *sample.Sample, error) {
+// again finds a sample of a finished folder in the listing of its task and prepares to read it from the
+// source, as it was read at ingest.
+func again(out string, task int, key string, tools *media.Tools) (*Processor, *sample.Sample, error) {
 	plan, err := ReadPlan(out)
 	if err != nil {
 		return nil, nil, fault.Inputf("%s: %w", filepath.Join(out, planFile), err)
@@ -22,24 +22,25 @@ func again(out, key string, tools *media.Tools) (*Processor, *sample.Sample, err
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, t := range plan.Tasks {
-		list, err := t.Samples(out)
-		if err != nil {
-			return nil, nil, err
-		}
-		for i := range list {
-			if list[i].Key == key {
-				return proc, &list[i], nil
-			}
+	if task < 0 || task >= len(plan.Tasks) {
+		return nil, nil, fault.Inputf("%s has no task %d", out, task)
+	}
+	list, err := plan.Tasks[task].Samples(out)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i := range list {
+		if list[i].Key == key {
+			return proc, &list[i], nil
 		}
 	}
-	return nil, nil, fault.Inputf("%s lists no sample %q", out, key)
+	return nil, nil, fault.Inputf("%s lists no sample %q in task %d", out, key, task)
 }
 
 // Wave decodes a sample's sound from its source once more and returns what the log-mel was made of: 16
 // kHz, one channel.
-func Wave(ctx context.Context, out, key string, tools *media.Tools) ([]float32, error) {
-	proc, s, err := again(out, key, tools)
+func Wave(ctx context.Context, out string, task int, key string, tools *media.Tools) ([]float32, error) {
+	proc, s, err := again(out, task, key, tools)
 	if err != nil {
 		return nil, err
 	}
@@ -56,8 +57,8 @@ func Wave(ctx context.Context, out, key string, tools *media.Tools) ([]float32, 
 
 // Preview makes the tensors of a sample whatever its rules said: what a report shows of a rejected one.
 // Modalities that cannot be read stay absent.
-func Preview(ctx context.Context, out, key string, tools *media.Tools) (*sample.Sample, error) {
-	proc, s, err := again(out, key, tools)
+func Preview(ctx context.Context, out string, task int, key string, tools *media.Tools) (*sample.Sample, error) {
+	proc, s, err := again(out, task, key, tools)
 	if err != nil {
 		return nil, err
 	}

@@ -182,7 +182,7 @@ func (s *session) dump(c *cli.Context, dir, out string, row shards.Row) ([]strin
 			err = errors.Join(
 				write("mel.npy", func(w io.Writer) error { return writeNPY(w, t) }),
 				write("mel.png", func(w io.Writer) error { return writeMel(w, t) }),
-				s.dumpWave(c, dir, row.Key, write))
+				s.dumpWave(c, dir, row, write))
 		case sample.Text:
 			err = write("text.json", func(w io.Writer) error { return writeText(w, row.Caption, t) })
 		case sample.Image, sample.Thermal:
@@ -202,8 +202,8 @@ func (s *session) dump(c *cli.Context, dir, out string, row shards.Row) ([]strin
 }
 
 // dumpWave decodes the source once more: shards hold no waveform.
-func (s *session) dumpWave(c *cli.Context, dir, key string, write func(string, func(io.Writer) error) error) error {
-	wave, err := stages.Wave(c.Context, dir, key, findTools(c.Context))
+func (s *session) dumpWave(c *cli.Context, dir string, row shards.Row, write func(string, func(io.Writer) error) error) error {
+	wave, err := stages.Wave(c.Context, dir, row.Task, row.Key, findTools(c.Context))
 	if err != nil {
 		s.logf("no audio.wav: the source cannot be read again: %v", err)
 		return nil

@@ -58,8 +58,7 @@ func (s *session) writeReport(c *cli.Context, dir, name string, m *shards.Manife
 		return err
 	}
 	defer ds.Close()
-	stored := map[string]int{}
-	values := map[string][]float64{}
+	values := map[string]*thinned{}
 	shown := map[string]int{}
 	var total int64
 	row := 0
@@ -72,15 +71,19 @@ func (s *session) writeReport(c *cli.Context, dir, name string, m *shards.Manife
 			total++
 			for _, f := range m.Schema.Metrics {
 				if v, ok := r.Metrics.Number(f.Name); ok {
-					values[f.Name] = append(values[f.Name], v)
+					if values[f.Name] == nil {
+						values[f.Name] = &thinned{every: 1}
+					}
+					values[f.Name].add(v)
 				}
 			}
 			reason := r.Outcome
 			if r.Reason != "" {
 				reason += ": " + r.Reason
 			}
+			at := -1
 			if r.Outcome == shards.Written {
-				stored[r.Key] = row
+				at = row
 				row++
 				if !sel.Keeps(ti, r.Row) {
 					reason = "removed by this selection"
@@ -90,15 +93,16 @@ func (s *session) writeReport(c *cli.Context, dir, name string, m *shards.Manife
 				continue
 			}
 			shown[reason]++
-			in.Examples = append(in.Examples, s.example(c, dir, ds, r, reason, stored))
+			in.Examples = append(in.Examples, s.example(c, dir, ds, ti, r, reason, at))
 		}
 	}
 	for _, f := range m.Schema.Metrics {
-		if f.Kind == sample.Word || len(values[f.Name]) == 0 {
+		v := values[f.Name]
+		if v == nil {
 			continue
 		}
 		in.Histograms = append(in.Histograms, report.Histogram{
-			Name: f.Name, Unit: f.Unit, Doc: f.Doc, Values: values[f.Name], Missing: total - int64(len(values[f.Name])), Threshold: bounds[f.Name],
+			Name: f.Name, Unit: f.Unit, Doc: f.Doc, Values: v.kept, N: v.seen, Missing: total - v.seen, Threshold: bounds[f.Name],
 		})
 	}
 	var b bytes.Buffer
@@ -111,8 +115,29 @@ func (s *session) writeReport(c *cli.Context, dir, name string, m *shards.Manife
 	return nil
 }
 
-// example shows one ledger row.
-func (s *session) example(c *cli.Context, dir string, ds *shards.Dataset, r shards.LedgerRow, reason string, stored map[string]int) report.Example {
+// thinned keeps values for a histogram in bounded memory: all of them, or every second, fourth, ... one.
+type thinned struct {
+	kept        []float64
+	every, seen int64
+}
+
+func (t *thinned) add(v float64) {
+	if t.seen%t.every == 0 {
+		t.kept = append(t.kept, v)
+	}
+	t.seen++
+	const most = 1 << 17
+	if len(t.kept) == most {
+		for i := range most / 2 {
+			t.kept[i] = t.kept[2*i]
+		}
+		t.kept = t.kept[:most/2]
+		t.every *= 2
+	}
+}
+
+// example shows one ledger row of a task; row is its row in ds, -1 where it is in no shard.
+func (s *session) example(c *cli.Context, dir string, ds *shards.Dataset, task int, r shards.LedgerRow, reason string, row int) report.Example {
 	e := report.Example{Key: r.Key, Reason: reason, Detail: r.Detail}
 	for _, k := range sortedKeys(r.Metrics) {
 		text := fmt.Sprint(r.Metrics[k])
@@ -122,13 +147,13 @@ func (s *session) example(c *cli.Context, dir string, ds *shards.Dataset, r shar
 		e.Figures = append(e.Figures, report.Count{Name: k, Text: text})
 	}
 	var pixels, sound sample.Tensor
-	if i, ok := stored[r.Key]; ok {
-		row, err := ds.Row(i)
+	if row >= 0 {
+		stored, err := ds.Row(row)
 		if err != nil {
 			return e
 		}
-		e.Caption, pixels, sound = row.Caption, row.Tensor("image"), row.Tensor("audio")
-	} else if p, err := stages.Preview(c.Context, dir, r.Key, findTools(c.Context)); err == nil {
+		e.Caption, pixels, sound = stored.Caption, stored.Tensor("image"), stored.Tensor("audio")
+	} else if p, err := stages.Preview(c.Context, dir, task, r.Key, findTools(c.Context)); err == nil {
 		e.Caption, pixels, sound = p.Caption, p.Tensors[sample.Image], p.Tensors[sample.Audio]
 	}
 	if !pixels.Absent() {

@@ -40,8 +40,9 @@ type Count struct {
 // Histogram is the distribution of one metric over all samples it was measured of.
 type Histogram struct {
 	Name, Unit, Doc string
-	Values          []float64
-	Missing         int64 // samples without the value
+	Values          []float64 // of a very large data set evenly thinned
+	N               int64     // values before thinning
+	Missing         int64     // samples without the value
 	Threshold       *float64
 }
 
@@ -86,7 +87,7 @@ svg{width:100%;height:auto}svg text{font-size:9px;fill:currentColor}
 <table>{{range .Thresholds}}<tr><td>{{.Name}}</td><td>{{.Text}}</td></tr>{{end}}</table>
 <h2>What was measured</h2>
 <div class="grid">{{range .Histograms}}<div class="card"><b>{{.Name}}</b> {{.Unit}}<br><span class="dim">{{.Doc}}</span>
-{{svg .}}<span class="dim">{{len .Values}} values{{if .Missing}}, {{.Missing}} samples without one{{end}}</span></div>{{end}}</div>
+{{svg .}}<span class="dim">{{.N}} values{{if .Missing}}, {{.Missing}} samples without one{{end}}</span></div>{{end}}</div>
 {{range group .Examples}}<h2>{{.Reason}}</h2><div class="grid">{{range .Examples}}<div class="card">
 {{with picture .}}<img src="{{.}}" alt="picture" width="112" height="112">{{end}}{{with mel .}}<img src="{{.}}" alt="log-mel" width="150" height="112">{{end}}
 <p><b>{{.Key}}</b>{{if .Caption}}<br>{{.Caption}}{{end}}{{if .Detail}}<br><i>{{.Detail}}</i>{{end}}</p>
