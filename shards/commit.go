@@ -176,7 +176,7 @@ func writeAside(dir string, fill func(io.Writer) error, place func(temp string, 
 	}
 	if h.err != nil {
 		// what fill made of it may have lost the cause on the way through a library
-		return fmt.Errorf("writing a file in %s: %w", dir, h.err)
+		return h.err
 	}
 	if err != nil {
 		return err
@@ -199,7 +199,7 @@ func explainWrite(dir string, err error) error {
 	}
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return fault.Environmentf("%s: no space left; free some and run the same command again: %w", dir, err)
+		return fault.Environmentf("%s: no space left; free some and run the same command again, it goes on where it was (%w)", dir, err)
 	case errors.Is(err, syscall.EROFS):
 		return fault.Environmentf("%s: the file system is read-only; choose another output folder: %w", dir, err)
 	case errors.Is(err, syscall.EACCES):

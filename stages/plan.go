@@ -147,7 +147,7 @@ func choosePins(samples []sample.Sample, cfg *configs.Config, tools *media.Tools
 		// The compiler fuses multiplication and addition on some architectures and not on others.
 		"arch": runtime.GOARCH,
 	}
-	var jpegs, needFFmpeg int
+	jpegs, needFFmpeg := 0, map[string]bool{}
 	var example string
 	unread := map[sample.Modality]int{}
 	for i := range samples {
@@ -159,10 +159,10 @@ func choosePins(samples []sample.Sample, cfg *configs.Config, tools *media.Tools
 			case part.Modality == sample.Image:
 				jpegs++
 			case media.NeedsFFmpeg(part.Path):
-				if needFFmpeg == 0 {
+				if example == "" {
 					example = part.Path
 				}
-				needFFmpeg++
+				needFFmpeg[part.Path] = true // a video's picture and sound are one file
 			}
 		}
 	}
@@ -179,13 +179,13 @@ func choosePins(samples []sample.Sample, cfg *configs.Config, tools *media.Tools
 		pins["jpeg"] = "turbo"
 	}
 	switch {
-	case needFFmpeg == 0:
+	case len(needFFmpeg) == 0:
 	case tools.FFmpeg != "":
 		pins["ffmpeg"] = tools.FFmpegVersion
 	case skipUnsupported:
 		pins["ffmpeg"] = "none"
 	default:
-		return nil, fault.Environmentf("%d files need ffmpeg, which this machine lacks (%s, for one); install ffmpeg, or give --skip-unsupported to have them fail one by one", needFFmpeg, example)
+		return nil, fault.Environmentf("%d files need ffmpeg, which this machine lacks (%s, for one); install ffmpeg, or give --skip-unsupported to have them fail one by one", len(needFFmpeg), example)
 	}
 	return pins, nil
 }

@@ -48,7 +48,7 @@ func (s *session) configCommand() *cli.Command {
 	return &cli.Command{
 		Name: "config", Usage: "print the effective configuration, every key with its default and reason",
 		UsageText: "prep config --show [--config FILE] [--preset NAME] [--model NAME]",
-		Flags: []cli.Flag{
+		Flags: []cli.Flag{jsonFlag,
 			&cli.BoolFlag{Name: "show", Usage: "print it as YAML (what this command does in any case)"},
 			configFlag,
 			&cli.StringFlag{Name: "preset", Value: configs.DataPresets[0], Usage: "data preset: " + strings.Join(configs.DataPresets, ", ")},
@@ -64,7 +64,14 @@ func (s *session) configCommand() *cli.Command {
 				return err
 			}
 			l.DataPreset, l.ModelPreset = c.String("preset"), c.String("model")
-			return configs.Show(s.stdout, l)
+			if err := configs.Show(s.results(c), l); err != nil {
+				return err
+			}
+			cfg, err := configs.Load(l)
+			if err != nil {
+				return err
+			}
+			return s.summary(c, map[string]any{"command": "config", "config": cfg})
 		},
 	}
 }

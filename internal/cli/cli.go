@@ -139,7 +139,7 @@ func (s *session) exitCode(err error) int {
 
 func (s *session) complain(err error) {
 	msg := strings.TrimSpace(err.Error())
-	if errors.Is(err, syscall.ENOSPC) {
+	if errors.Is(err, syscall.ENOSPC) && !strings.Contains(msg, "free some") {
 		msg += "; free some space and run the same command again, it goes on where it was"
 	}
 	fmt.Fprintln(s.stderr, "prep:", msg)
