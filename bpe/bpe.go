@@ -100,8 +100,7 @@ func (e *encoder) put(id int32) {
 	e.n++
 }
 
-func (e *encoder) word(w string) {
-	ids := e.wordIDs(w)
+func (e *encoder) putAll(ids []int32) {
 	if e.n < ContextLength {
 		copy(e.ids[e.n:], ids)
 	}
@@ -137,7 +136,7 @@ func Decode(ids []int32) string {
 		if id < 0 || id >= StartID {
 			continue
 		}
-		b = append(b, v.tokens[id]...)
+		b = append(b, v.token(id)...)
 		if v.endsWord[id] {
 			b = append(b, ' ')
 		}

@@ -130,14 +130,13 @@ func TestPieces(t *testing.T) {
 	}
 }
 
-// Many goroutines on words that share places in the cache get what one gets.
+// Many goroutines get what one gets.
 func TestEncodeConcurrently(t *testing.T) {
 	rows := readGoldenCaptions(t)
 	want := make([]Result, len(rows))
 	for i, row := range rows {
 		want[i] = Encode(row.Text, Options{})
 	}
-	loadVocabulary().cache = wordCache{}
 	var wg sync.WaitGroup
 	for g := range 8 {
 		wg.Go(func() {
@@ -151,18 +150,6 @@ func TestEncodeConcurrently(t *testing.T) {
 		})
 	}
 	wg.Wait()
-}
-
-func TestUnpackVocabularyRefuses(t *testing.T) {
-	for name, packed := range map[string][]byte{
-		"empty":     nil,
-		"no gzip":   []byte("i n\n"),
-		"truncated": packedMerges[:len(packedMerges)/8],
-	} {
-		if _, err := unpackVocabulary(packed); err == nil {
-			t.Errorf("%s: no error", name)
-		}
-	}
 }
 
 func FuzzEncode(f *testing.F) {
@@ -237,9 +224,9 @@ func BenchmarkEncodeParallel(b *testing.B) {
 	})
 }
 
-func BenchmarkUnpackVocabulary(b *testing.B) {
+func BenchmarkBuildVocabulary(b *testing.B) {
 	for b.Loop() {
-		if _, err := unpackVocabulary(packedMerges); err != nil {
+		if _, err := buildVocabulary(packedMerges); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -2,44 +2,28 @@ package bpe
 
 import (
 	"container/heap"
-	"hash/maphash"
 	"math"
-	"strings"
-	"sync/atomic"
 )
 
-// wordIDs returns the ids of one word, which is not empty. The slice is shared: it must not be changed.
-func (v *vocabulary) wordIDs(w string) []int32 {
-	if len(w) > longestCached {
-		return v.mergeLong(w)
+// noMerge is above every id.
+const noMerge = math.MaxInt32
+
+// longestShort is the length in bytes up to which mergeShort takes less time than mergeLong.
+const longestShort = 64
+
+// word encodes one word, which is not empty.
+func (e *encoder) word(w string) {
+	if id, ok := e.vocabulary.word(w); ok {
+		e.put(id)
+		return
 	}
-	slot := &v.cache[maphash.String(cacheSeed, w)%cacheSlots]
-	if e := slot.Load(); e != nil && e.word == w {
-		return e.ids
+	if len(w) > longestShort {
+		e.putAll(e.mergeLong(w))
+		return
 	}
-	var buf [longestCached]int32
-	ids := v.mergeShort(buf[:0], w)
-	e := &cachedWord{word: strings.Clone(w), ids: append(make([]int32, 0, len(ids)), ids...)}
-	slot.Store(e)
-	return e.ids
+	var buf [longestShort]int32
+	e.putAll(e.mergeShort(buf[:0], w))
 }
-
-// The cache of merged words is a table without chains: a word has one place, where it puts out what was
-// there. That bounds it (some 5 MB when full), and readers and writers need no lock. What is in it
-// never changes a result.
-const (
-	cacheSlots    = 1 << 15
-	longestCached = 48 // bytes
-)
-
-type wordCache [cacheSlots]atomic.Pointer[cachedWord]
-
-type cachedWord struct {
-	word string
-	ids  []int32
-}
-
-var cacheSeed = maphash.MakeSeed()
 
 // symbols appends the ids of w's bytes.
 func (v *vocabulary) symbols(dst []int32, w string) []int32 {
@@ -50,40 +34,44 @@ func (v *vocabulary) symbols(dst []int32, w string) []int32 {
 	return dst
 }
 
-// mergeShort merges the pair of least rank, everywhere in the word from left to right, until no pair of
-// neighbours has a merge. Its time is quadratic in the word's length.
+// mergeShort merges the pair of neighbours of least rank, the leftmost of several, until no pair has a
+// merge. (The original merges all pairs of that rank at once. It is the same: a merge's rank is above those
+// of the merges that made its parts, so nothing that comes up meanwhile would have had to go first.) Its time
+// is quadratic in the word's length, which is at most longestShort.
 func (v *vocabulary) mergeShort(dst []int32, w string) []int32 {
 	s := v.symbols(dst, w)
-	for len(s) > 1 {
-		best := int32(math.MaxInt32)
-		var first, second int32
-		for i := 0; i+1 < len(s); i++ {
-			if id, ok := v.merged[pairOf(s[i], s[i+1])]; ok && id < best {
-				best, first, second = id, s[i], s[i+1]
-			}
-		}
-		if best == math.MaxInt32 {
-			break
-		}
-		n := 0
-		for i := 0; i < len(s); i++ {
-			if s[i] == first && i+1 < len(s) && s[i+1] == second {
-				s[n] = best
-				i++
-			} else {
-				s[n] = s[i]
-			}
-			n++
-		}
-		s = s[:n]
+	var buf [longestShort]int32
+	next := buf[:len(s)] // next[i] is what s[i] and s[i+1] merge to
+	for i := range len(s) - 1 {
+		next[i] = v.pairs.merge(s[i], s[i+1])
 	}
-	return s
+	next[len(s)-1] = noMerge
+	for {
+		best, at := int32(noMerge), 0
+		for i, id := range next {
+			if id < best {
+				best, at = id, i
+			}
+		}
+		if best == noMerge {
+			return s
+		}
+		s[at] = best
+		copy(s[at+1:], s[at+2:])
+		copy(next[at+1:], next[at+2:])
+		s, next = s[:len(s)-1], next[:len(next)-1]
+		if at > 0 {
+			next[at-1] = v.pairs.merge(s[at-1], best)
+		}
+		next[at] = noMerge
+		if at+1 < len(s) {
+			next[at] = v.pairs.merge(best, s[at+1])
+		}
+	}
 }
 
 // mergeLong gives what mergeShort gives in n log n steps, for words that no language has but a broken or
-// hostile caption may. It merges one pair at a time, by rank and then from the left; a merge's rank is
-// always above those of the merges that made its parts, so nothing that comes up later would have had
-// to go first.
+// hostile caption may.
 func (v *vocabulary) mergeLong(w string) []int32 {
 	s := v.symbols(make([]int32, 0, len(w)), w)
 	next, prev := make([]int, len(s)), make([]int, len(s))
@@ -93,7 +81,7 @@ func (v *vocabulary) mergeLong(w string) []int32 {
 	var queue pairQueue
 	offer := func(i int) {
 		if i >= 0 && next[i] < len(s) {
-			if id, ok := v.merged[pairOf(s[i], s[next[i]])]; ok {
+			if id := v.pairs.merge(s[i], s[next[i]]); id != noMerge {
 				heap.Push(&queue, queuedPair{id, i, s[i], s[next[i]]})
 			}
 		}

@@ -66,7 +66,8 @@ func polyphaseOf(from int) (*polyphase, error) {
 
 // Resample converts x from a rate in Hz to 16 kHz as torchaudio.functional.resample does by default:
 // a sinc of 6 zero crossings under a Hann window, cut off at 0.99 of the lower Nyquist frequency (Smith,
-// "Digital Audio Resampling"). The result has ceil(len(x)*16000/from) samples. At 16 kHz it is x itself.
+// "Digital Audio Resampling"). The result has ceil(len(x)*16000/from) samples, the quotient as a float32 as
+// torchaudio has it: one fewer where it is a hair above a whole number. At 16 kHz it is x itself.
 // A rate that is not positive, or that would need an absurdly long kernel, is an error.
 func Resample(x []float32, from int) ([]float32, error) {
 	if from == SampleRate || len(x) == 0 {
@@ -138,7 +139,7 @@ func newPolyphase(from, to int) (*polyphase, error) {
 
 // run resamples x, zeros beyond its ends.
 func (p *polyphase) run(x []float32) []float32 {
-	out := make([]float32, (len(x)*p.to+p.from-1)/p.from)
+	out := make([]float32, p.length(len(x)))
 	// The periods first..last-1 read nothing beyond the ends of x.
 	periods := (len(out) + p.to - 1) / p.to
 	first := (p.width + p.from - 1) / p.from
@@ -156,6 +157,12 @@ func (p *polyphase) run(x []float32) []float32 {
 	p.plain(inner[from/p.to*p.from:], dst[from:])
 	p.edge(x, out, last, periods)
 	return out
+}
+
+// length is the number of outputs of n samples.
+func (p *polyphase) length(n int) int {
+	quotient := float32(float64(n*p.to) / float64(p.from))
+	return min(int(math.Ceil(float64(quotient))), (n/p.from+1)*p.to)
 }
 
 // edge computes the periods from..to-1, some of which read beyond the ends of x.
