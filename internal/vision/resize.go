@@ -26,30 +26,33 @@ func ResizeCrop(p *Picture, size int) ([]uint8, error) {
 	across := bicubic(p.Width, width, cropOffset(width, size), size)
 	down := bicubic(p.Height, height, cropOffset(height, size), size)
 	out := make([]uint8, p.Channels*size*size)
-	resample(out, p, across, down, fastest())
+	for _, r := range resamplers() {
+		if r.run(out, p, across, down) {
+			break
+		}
+	}
 	return out, nil
 }
 
-// passes are the two kernels of a resize. Every pair of them gives the same bits; a test holds it.
-type passes struct {
-	name       string
-	spread     func(w *weights) []int32 // weights in the order of the horizontal kernel's lanes; nil: as they are
-	horizontal func(dst, src []uint8, channels int, w *weights)
-	vertical   func(acc []int32, rows [][]uint8, taps []int32)
+// A resampler runs both passes of a resize on a picture. All give the same bits; a test holds it.
+type resampler struct {
+	name string
+	// run writes planes [p.Channels][rows][columns] to out. It reports false, with nothing written, when
+	// the picture is not of its kind.
+	run func(out []uint8, p *Picture, across, down *weights) bool
 }
 
-// scalar are the plain kernels.
-var scalar = passes{name: "scalar", horizontal: horizontal, vertical: vertical}
+// scalar is the plain twin.
+var scalar = resampler{"scalar", func(out []uint8, p *Picture, across, down *weights) bool {
+	resample(out, p, across, down)
+	return true
+}}
 
-func fastest() passes {
-	if vector != nil {
-		return *vector
-	}
-	return scalar
-}
+// resamplers lists what this build and processor have, the fastest first.
+func resamplers() []resampler { return append(vectors[:len(vectors):len(vectors)], scalar) }
 
-// Variant names the kernels that resize here: "scalar" or "avx2". Their results are equal.
-func Variant() string { return fastest().name }
+// Variant names the kernels that resize here: "avx512vnni", "avx2" or "scalar". Their results are equal.
+func Variant() string { return resamplers()[0].name }
 
 func checkSize(size int) error {
 	if size < 1 || size > 4096 {
@@ -84,7 +87,6 @@ type weights struct {
 	count  []int32 // how many
 	fixed  []int32 // fixed-point weights, stride apart
 	stride int     // the space of one output sample in fixed
-	spread []int32 // as a vector kernel wants them, made by passes.spread; nil for the plain ones
 }
 
 // of returns the weights of output sample i.
@@ -159,30 +161,26 @@ func cubic(x float64) float64 {
 // Input rows go through the horizontal pass in order, each once, into a ring that holds as many as the
 // vertical filter is long: a few dozen kilobytes that stay in the first-level cache, whatever the size of
 // the picture.
-func resample(out []uint8, p *Picture, across, down *weights, k passes) {
+func resample(out []uint8, p *Picture, across, down *weights) {
 	c := p.Channels
 	columns, rows := len(across.first), len(down.first)
 	line := columns * c // bytes of a row after the horizontal pass
-	const beyond = 8    // a vector kernel loads that many bytes more than it uses
-	ring := make([]uint8, down.stride*(line+beyond))
-	slot := func(row int) []uint8 { return ring[row%down.stride*(line+beyond):][:line+beyond] }
+	ring := make([]uint8, down.stride*line)
+	slot := func(row int) []uint8 { return ring[row%down.stride*line:][:line] }
 	window := make([][]uint8, down.stride)
 	acc := make([]int32, line)
 	plane := rows * columns
-	if k.spread != nil && c == 3 {
-		across.spread = k.spread(across)
-	}
 
 	next := int(down.first[0]) // the first input row not yet in the ring
 	for y := range rows {
 		lo, n := int(down.first[y]), int(down.count[y])
 		for next = max(next, lo); next < lo+n; next++ {
-			k.horizontal(slot(next)[:line], p.Pix[next*p.Width*c:], c, across)
+			horizontal(slot(next), p.Pix[next*p.Width*c:], c, across)
 		}
 		for i := range n {
 			window[i] = slot(lo + i)
 		}
-		k.vertical(acc, window[:n], down.of(y))
+		vertical(acc, window[:n], down.of(y))
 		for ch := range c {
 			dst := out[ch*plane+y*columns:][:columns]
 			for x := range dst {
@@ -237,7 +235,7 @@ func horizontal(dst, src []uint8, channels int, w *weights) {
 }
 
 // vertical adds up rows times taps into acc, four rows at a time so that acc is loaded and stored a
-// quarter as often. All rows are eight bytes longer than acc, for the sake of vector kernels; overflow cannot happen, as in Pillow.
+// quarter as often. Overflow cannot happen, as in Pillow.
 func vertical(acc []int32, rows [][]uint8, taps []int32) {
 	for i := range acc {
 		acc[i] = half
