@@ -39,14 +39,21 @@ diff -r "$work/w1" "$work/w4" && echo "identical files"
 
 say "killed ten times, then completed"
 rm -rf "$work/killed"
-for i in 1 2 3 4 5 6 7 8 9 10; do
+committed() { find "$work/killed/.prep/rows" -name '*.json' 2>/dev/null | wc -l; }
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+  # Once none to three more tasks are committed, and then at any moment of the next.
+  until=$(($(committed) + RANDOM % 4))
   "$prep" ingest "$tree" --config "$work/small.yaml" --out "$work/killed" --json >"$work/killed.json" 2>/dev/null &
   pid=$!
-  sleep "$((RANDOM % 3 + 1)).$((RANDOM % 10))"
+  for _ in $(seq 600); do
+    [ "$(committed)" -ge "$until" ] || ! kill -0 $pid 2>/dev/null && break
+    sleep 0.05
+  done
+  sleep "0.$((RANDOM % 9))"
   kill -9 $pid 2>/dev/null || true
   wait $pid 2>/dev/null || true
 done
-ls "$work/killed/.prep/rows" 2>/dev/null | wc -l | sed 's/$/ tasks were committed before the last run/'
+echo "$(committed) tasks were committed before the last run"
 "$prep" ingest "$tree" --config "$work/small.yaml" --out "$work/killed" --json >"$work/killed.json"
 balanced "$work/killed.json"
 diff -r "$work/w1" "$work/killed" && echo "identical files"
