@@ -33,6 +33,10 @@ type Config struct {
 	Image   Image   `yaml:"image" json:"image"`
 	Video   Video   `yaml:"video" json:"video"`
 	Text    Text    `yaml:"text" json:"text"`
+	Depth   Depth   `yaml:"depth" json:"depth"`
+	Thermal Thermal `yaml:"thermal" json:"thermal"`
+	IMU     IMU     `yaml:"imu" json:"imu"`
+	Flip    Flip    `yaml:"flip" json:"flip"`
 	Filters Filters `yaml:"filters" json:"filters"`
 	Shards  Shards  `yaml:"shards" json:"shards"`
 	Ingest  Ingest  `yaml:"ingest" json:"ingest"`

@@ -8,6 +8,9 @@ type Source struct {
 	Template     string `yaml:"template" json:"template"`
 	AllowOutside bool   `yaml:"allow_outside" json:"allow_outside"`
 	TextLines    int    `yaml:"text_lines" json:"text_lines"`
+	// What follows is of single layouts.
+	SceneTemplate string `yaml:"scene_template" json:"scene_template"`
+	SUNDepth      string `yaml:"sun_depth" json:"sun_depth"`
 }
 
 // Audio says how sound becomes the tensor [clips,1,128,204].
@@ -39,6 +42,44 @@ type Text struct {
 	SpecialTokens string `yaml:"special_tokens" json:"special_tokens"`
 }
 
+// Depth says how depth maps become disparity, [1,224,224].
+type Depth struct {
+	Encoding      string  `yaml:"encoding" json:"encoding"`
+	UnitsPerMetre float64 `yaml:"units_per_metre" json:"units_per_metre"`
+	FocalPx       float64 `yaml:"focal_px" json:"focal_px"`
+	BaselineM     float64 `yaml:"baseline_m" json:"baseline_m"`
+	MinM          float64 `yaml:"min_m" json:"min_m"`
+	MaxM          float64 `yaml:"max_m" json:"max_m"`
+	Missing       string  `yaml:"missing" json:"missing"`
+	MaxDisparity  float64 `yaml:"max_disparity" json:"max_disparity"`
+}
+
+// DepthEncodings are the words of depth.encoding.
+var DepthEncodings = []string{"auto", "mm", "m", "units", "sunrgbd", "nyu", "disparity"}
+
+// Thermal says how heat pictures become the tensor [1,224,224]: the range of the files whose samples are not
+// 8-bit levels, none when Max is not above Min.
+type Thermal struct {
+	Min float64 `yaml:"min" json:"min"`
+	Max float64 `yaml:"max" json:"max"`
+}
+
+// IMU says how recordings of inertial sensors become the tensor [6,2000].
+type IMU struct {
+	Columns    string  `yaml:"columns" json:"columns"`
+	TimeUnit   string  `yaml:"time_unit" json:"time_unit"`
+	Rate       float64 `yaml:"rate" json:"rate"`
+	AccelUnit  string  `yaml:"accel_unit" json:"accel_unit"`
+	GyroUnit   string  `yaml:"gyro_unit" json:"gyro_unit"`
+	PadSeconds float64 `yaml:"pad_seconds" json:"pad_seconds"`
+}
+
+// Flip says when pictures are mirrored: at load, by the trainer, or at ingest, for good.
+type Flip struct {
+	When string `yaml:"when" json:"when"`
+	Seed uint64 `yaml:"seed" json:"seed"`
+}
+
 // Rule is one filter: a bound on one metric. A nil bound does not apply; Off switches the whole rule
 // off. Unknown says what becomes of a sample whose value could not be determined: keep or drop. A
 // sample that has nothing to measure (no sound, say) is always kept.
@@ -46,7 +87,7 @@ type Rule struct {
 	Off     bool     `yaml:"off" json:"off"`
 	Min     *float64 `yaml:"min,omitempty" json:"min,omitempty"`
 	Max     *float64 `yaml:"max,omitempty" json:"max,omitempty"`
-	Unknown string   `yaml:"unknown" json:"unknown"`
+	Unknown string   `yaml:"unknown,omitempty" json:"unknown"`
 }
 
 // SNRRule is the rule on the signal-to-noise ratio, with the estimator that measures it.
@@ -60,6 +101,11 @@ type Filters struct {
 	SNR     SNRRule `yaml:"snr" json:"snr"`
 	MinText Rule    `yaml:"min_text" json:"min_text"`
 	MaxSync Rule    `yaml:"max_sync" json:"max_sync"`
+
+	DepthValid    Rule `yaml:"depth_valid" json:"depth_valid"`
+	ThermalSpread Rule `yaml:"thermal_spread" json:"thermal_spread"`
+	IMUGravity    Rule `yaml:"imu_gravity" json:"imu_gravity"`
+	IMUGap        Rule `yaml:"imu_gap" json:"imu_gap"`
 }
 
 // Shards says how the output is cut.
@@ -75,6 +121,7 @@ type Ingest struct {
 	FFmpegSeconds   float64 `yaml:"ffmpeg_seconds" json:"ffmpeg_seconds"`
 	MaxFileMB       int64   `yaml:"max_file_mb" json:"max_file_mb"`
 	ProgressSeconds float64 `yaml:"progress_seconds" json:"progress_seconds"`
+	IMUCacheMB      int64   `yaml:"imu_cache_mb" json:"imu_cache_mb"`
 }
 
 // With returns the filters with overrides of keys below "filters." applied.

@@ -14,7 +14,7 @@ func (c *Config) validate() error {
 		key, value string
 		known      []string
 	}{
-		{"source.kind", c.Source.Kind, []string{"auto", "audioset", "pairs", "manifest"}},
+		{"source.kind", c.Source.Kind, []string{"auto", "audioset", "pairs", "manifest", "sunrgbd", "llvip", "ego4d"}},
 		{"audio.channel", c.Audio.Channel, []string{"mean", "first"}},
 		{"audio.mean", c.Audio.Mean, []string{"clip", "imagebind"}},
 		{"audio.dtype", c.Audio.DType, []string{"float16", "float32"}},
@@ -22,11 +22,22 @@ func (c *Config) validate() error {
 		{"image.alpha", c.Image.Alpha, []string{"white", "black", "drop"}},
 		{"image.depth16", c.Image.Depth16, []string{"scale", "clip"}},
 		{"image.jpeg", c.Image.JPEG, []string{"auto", "turbo", "go"}},
+		{"source.sun_depth", c.Source.SUNDepth, []string{"depth_bfx", "depth"}},
+		{"depth.encoding", c.Depth.Encoding, DepthEncodings},
+		{"depth.missing", c.Depth.Missing, []string{"far", "near"}},
+		{"imu.time_unit", c.IMU.TimeUnit, []string{"auto", "s", "ms", "us", "ns"}},
+		{"imu.accel_unit", c.IMU.AccelUnit, []string{"auto", "m/s2", "g"}},
+		{"imu.gyro_unit", c.IMU.GyroUnit, []string{"auto", "rad/s", "deg/s"}},
+		{"flip.when", c.Flip.When, []string{"load", "ingest"}},
 		{"text.special_tokens", c.Text.SpecialTokens, []string{"inert", "imagebind"}},
 		{"filters.snr.method", c.Filters.SNR.Method, []string{"tf-floor-1", "wada", "nist-stnr"}},
 		{"filters.snr.unknown", c.Filters.SNR.Unknown, []string{"keep", "drop"}},
 		{"filters.min_text.unknown", c.Filters.MinText.Unknown, []string{"keep", "drop"}},
 		{"filters.max_sync.unknown", c.Filters.MaxSync.Unknown, []string{"keep", "drop"}},
+		{"filters.depth_valid.unknown", c.Filters.DepthValid.Unknown, []string{"keep", "drop"}},
+		{"filters.thermal_spread.unknown", c.Filters.ThermalSpread.Unknown, []string{"keep", "drop"}},
+		{"filters.imu_gravity.unknown", c.Filters.IMUGravity.Unknown, []string{"keep", "drop"}},
+		{"filters.imu_gap.unknown", c.Filters.IMUGap.Unknown, []string{"keep", "drop"}},
 	}
 	for _, w := range words {
 		if !slices.Contains(w.known, w.value) {
@@ -41,6 +52,17 @@ func (c *Config) validate() error {
 		{"audio.max_seconds", c.Audio.MaxSeconds, 2, 36000},
 		{"image.max_pixels", float64(c.Image.MaxPixels), 1, 1 << 32},
 		{"source.text_lines", float64(c.Source.TextLines), 0, 1000},
+		{"depth.units_per_metre", c.Depth.UnitsPerMetre, 1e-6, 1e9},
+		{"depth.focal_px", c.Depth.FocalPx, 1, 1e6},
+		{"depth.baseline_m", c.Depth.BaselineM, 1e-4, 100},
+		{"depth.min_m", c.Depth.MinM, 1e-4, 1e6},
+		{"depth.max_m", c.Depth.MaxM, c.Depth.MinM, 1e6},
+		{"depth.max_disparity", c.Depth.MaxDisparity, 0, 1e6},
+		{"thermal.min", c.Thermal.Min, -1e9, 1e9},
+		{"thermal.max", c.Thermal.Max, -1e9, 1e9},
+		{"imu.rate", c.IMU.Rate, 1, 1e6},
+		{"imu.pad_seconds", c.IMU.PadSeconds, 0, 5},
+		{"ingest.imu_cache_mb", float64(c.Ingest.IMUCacheMB), 1, 1 << 20},
 		{"shards.samples", float64(c.Shards.Samples), 1, 1 << 20},
 		{"shards.batch_rows", float64(c.Shards.BatchRows), 1, 1 << 16},
 		{"ingest.workers", float64(c.Ingest.Workers), 0, 4096},
@@ -54,12 +76,19 @@ func (c *Config) validate() error {
 			return fault.Usagef("%s: %g is outside %g to %g", r.key, r.value, r.lo, r.hi)
 		}
 	}
-	for key, r := range map[string]Rule{"filters.snr": c.Filters.SNR.Rule, "filters.min_text": c.Filters.MinText, "filters.max_sync": c.Filters.MaxSync} {
+	for key, r := range map[string]Rule{"filters.snr": c.Filters.SNR.Rule, "filters.min_text": c.Filters.MinText, "filters.max_sync": c.Filters.MaxSync,
+		"filters.depth_valid": c.Filters.DepthValid, "filters.thermal_spread": c.Filters.ThermalSpread, "filters.imu_gravity": c.Filters.IMUGravity, "filters.imu_gap": c.Filters.IMUGap} {
 		for _, b := range []*float64{r.Min, r.Max} {
 			if b != nil && (math.IsNaN(*b) || math.IsInf(*b, 0)) {
 				return fault.Usagef("%s: a bound must be a finite number", key)
 			}
 		}
+	}
+	if n := len(c.IMU.ColumnNames()); n != 0 && n != 6 && n != 7 {
+		return fault.Usagef("imu.columns: %d names; want six (accelerometer x, y, z, gyroscope x, y, z), or seven with the time before them", n)
+	}
+	if !strings.Contains(c.Source.SceneTemplate, "{labels}") && !strings.Contains(c.Source.SceneTemplate, "{label}") {
+		return fault.Usagef("source.scene_template: %q has no {label}", c.Source.SceneTemplate)
 	}
 	if !strings.Contains(c.Source.Template, "{labels}") && !strings.Contains(c.Source.Template, "{label}") {
 		return fault.Usagef("source.template: %q has no {labels} (all of them) or {label} (the first)", c.Source.Template)
@@ -68,4 +97,16 @@ func (c *Config) validate() error {
 		return err
 	}
 	return c.Model.Check()
+}
+
+// ColumnNames splits Columns at its commas.
+func (c IMU) ColumnNames() []string {
+	if c.Columns == "" {
+		return nil
+	}
+	names := strings.Split(c.Columns, ",")
+	for i := range names {
+		names[i] = strings.TrimSpace(names[i])
+	}
+	return names
 }

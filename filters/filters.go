@@ -15,7 +15,7 @@ import (
 
 // Fields lists the metric columns in their fixed order.
 func Fields() []sample.MetricField {
-	return []sample.MetricField{
+	return append([]sample.MetricField{
 		{Name: "audio_duration_s", Kind: sample.Number, Unit: "s", Doc: "length of the decoded sound"},
 		{Name: "audio_snr_db", Kind: sample.Number, Unit: "dB", Doc: "signal over noise, blind; tf-floor-1: active level over the noise floor, -15 to 60"},
 		{Name: "audio_snr_method", Kind: sample.Word, Doc: "the estimator: tf-floor-1 (noise floor in time and frequency), wada or nist-stnr"},
@@ -35,7 +35,7 @@ func Fields() []sample.MetricField {
 		{Name: "text_chars", Kind: sample.Count, Doc: "user-perceived characters of the trimmed caption (Unicode UAX 29)"},
 		{Name: "sync_offset_s", Kind: sample.Number, Unit: "s", Doc: "sound start minus picture start"},
 		{Name: "sync_method", Kind: sample.Word, Doc: "where the offset is from: the container, or the manifest"},
-	}
+	}, sensorFields()...)
 }
 
 // MeasureText counts the characters of a caption as a person counts them.

@@ -16,7 +16,6 @@ const videoFrames = 2
 type picture struct {
 	pix  *vision.Picture
 	info media.PictureInfo
-	grey bool // stored as one channel: thermal
 	path string
 }
 
@@ -36,34 +35,16 @@ func readPicture(ctx context.Context, p *Processor, s *sample.Sample, part *samp
 	return &picture{pix: pix, info: info, path: part.Path}, nil
 }
 
-func readThermal(ctx context.Context, p *Processor, s *sample.Sample, part *sample.Part) (medium, error) {
-	m, err := readPicture(ctx, p, s, part)
-	if err != nil {
-		return nil, err
-	}
-	d := m.(*picture)
-	d.grey = true
-	return d, nil
-}
-
 func (d *picture) measure(p *Processor, s *sample.Sample) {
-	if !d.grey {
-		s.Metrics["image_width"], s.Metrics["image_height"] = int64(d.info.Width), int64(d.info.Height)
-	}
+	s.Metrics["image_width"], s.Metrics["image_height"] = int64(d.info.Width), int64(d.info.Height)
 }
 
 func (d *picture) tensor(p *Processor) (sample.Tensor, error) {
-	m, pix := sample.Image, d.pix
-	if d.grey {
-		m, pix = sample.Thermal, vision.Gray(pix)
-	} else {
-		pix = vision.RGB(pix)
-	}
-	data, err := vision.ResizeCrop(pix, pictureSize)
+	data, err := vision.ResizeCrop(vision.RGB(d.pix), pictureSize)
 	if err != nil {
 		return sample.Tensor{}, fault.Corruptf("bad_picture", "%s: %w", d.path, err)
 	}
-	return p.newTensor(m, data), nil
+	return p.newTensor(sample.Image, data), nil
 }
 
 // video is the frames of a moving picture.

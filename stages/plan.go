@@ -26,7 +26,7 @@ import (
 
 // contentVersion counts changes of the transforms that change bytes: shards of different versions never
 // mix in one folder.
-const contentVersion = 2
+const contentVersion = 3
 
 // Names inside the output folder.
 const (
@@ -69,7 +69,7 @@ type Plan struct {
 }
 
 // contentSections are the parts of the configuration that decide bytes.
-var contentSections = []string{"source", "audio", "image", "video", "text", "filters", "shards"}
+var contentSections = []string{"source", "audio", "image", "video", "text", "depth", "thermal", "imu", "flip", "filters", "shards"}
 
 // MakePlan lists the source and cuts the listing into tasks. Nothing is written. The second result is
 // the listing's bytes, one sample a line. skipUnsupported plans also where files cannot be read on this
@@ -80,7 +80,7 @@ func MakePlan(ctx context.Context, root string, cfg configs.Config, tools *media
 		return nil, nil, fault.Inputf("%s: %w", root, err)
 	}
 	listing, err := source.List(ctx, abs, source.Options{
-		Kind: cfg.Source.Kind, Template: cfg.Source.Template, AllowOutside: cfg.Source.AllowOutside,
+		Kind: cfg.Source.Kind, Template: cfg.Source.Template, SceneTemplate: cfg.Source.SceneTemplate, SUNDepth: cfg.Source.SUNDepth, AllowOutside: cfg.Source.AllowOutside,
 	})
 	if err != nil {
 		return nil, nil, err
@@ -93,6 +93,9 @@ func MakePlan(ctx context.Context, root string, cfg configs.Config, tools *media
 		FormatVersion: shards.FormatVersion, ContentVersion: contentVersion,
 		Root: listing.Root, Kind: listing.Kind, Config: cfg, Pins: pins,
 		Schema: schemaOf(cfg, listing.Samples), Samples: int64(len(listing.Samples)), Notes: listing.Notes,
+	}
+	if n := depthOfNoCamera(listing.Samples, cfg.Depth); n > 0 {
+		p.Notes = append(p.Notes, fmt.Sprintf("of %d depth maps the source tells no focal length: depth.focal_px (%g) and depth.baseline_m (%g) make disparity of them", n, cfg.Depth.FocalPx, cfg.Depth.BaselineM))
 	}
 	p.Config.Ingest = configs.Ingest{} // decides no byte
 	p.Config.Train, p.Config.Model = configs.Train{}, configs.Model{}
@@ -156,7 +159,7 @@ func choosePins(samples []sample.Sample, cfg *configs.Config, tools *media.Tools
 			case senseOf(part.Modality) == nil:
 				unread[part.Modality]++
 			case part.Path == "":
-			case part.Modality == sample.Image:
+			case part.Modality == sample.Image, part.Modality == sample.Thermal:
 				jpegs++
 			case media.NeedsFFmpeg(part.Path):
 				if example == "" {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,18 +17,21 @@ import (
 	"prep/filters"
 	"prep/internal/fault"
 	"prep/internal/media"
+	"prep/internal/random"
 	"prep/internal/sample"
 )
 
 // Processor takes one listed sample through read, measure, gate and transform. It holds no state between
-// samples and may be shared by any number of goroutines.
+// samples but what it keeps of large recordings, which changes no result, and may be shared by any number of
+// goroutines.
 type Processor struct {
 	Root   string
 	Config configs.Config
 	Tools  *media.Tools
 
-	jpeg  string // decoder of JPEG files, as pinned: go or turbo
-	rules []filters.Rule
+	jpeg    string // decoder of JPEG files, as pinned: go or turbo
+	rules   []filters.Rule
+	motions *motionCache
 }
 
 // NewProcessor prepares a plan's work on this machine, or says what the machine lacks. root replaces the
@@ -50,7 +54,8 @@ func NewProcessor(p *Plan, root string, ingest configs.Ingest, tools *media.Tool
 		without.FFmpeg, without.FFprobe, without.FFmpegVersion = "", "", ""
 		tools = &without
 	}
-	return &Processor{Root: root, Config: cfg, Tools: tools, jpeg: jpeg, rules: filters.Rules(cfg.Filters)}, nil
+	return &Processor{Root: root, Config: cfg, Tools: tools, jpeg: jpeg, rules: filters.Rules(cfg.Filters),
+		motions: &motionCache{limit: ingest.IMUCacheMB << 20}}, nil
 }
 
 // Process fills s with caption, metrics and tensors. A nil error means the sample is to be written;
@@ -80,7 +85,43 @@ func (p *Processor) Process(ctx context.Context, s *sample.Sample) (verdicts []f
 			return verdicts, err
 		}
 	}
+	p.flip(s)
 	return verdicts, nil
+}
+
+// flip mirrors what lies pixel for pixel over each other, where the configuration bakes it in.
+func (p *Processor) flip(s *sample.Sample) {
+	if p.Config.Flip.When != "ingest" {
+		return
+	}
+	var pictures []*sample.Tensor
+	for _, m := range []sample.Modality{sample.Image, sample.Video, sample.Depth, sample.Thermal} {
+		if t := &s.Tensors[m]; !t.Absent() {
+			pictures = append(pictures, t)
+		}
+	}
+	if len(pictures) == 0 {
+		return
+	}
+	s.Metrics["flipped"] = int64(0)
+	if !random.Flip(p.Config.Flip.Seed, 0, s.Key) {
+		return
+	}
+	s.Metrics["flipped"] = int64(1)
+	for _, t := range pictures {
+		mirror(t.Data, pictureSize, t.DType.Size())
+	}
+}
+
+// mirror reverses every row of width elements of the given size, in place.
+func mirror(b []byte, width, size int) {
+	for row := range slices.Chunk(b, width*size) {
+		for i, j := 0, (width-1)*size; i < j; i, j = i+size, j-size {
+			for k := range size {
+				row[i+k], row[j+k] = row[j+k], row[i+k]
+			}
+		}
+	}
 }
 
 // Read decodes and measures the parts of s.

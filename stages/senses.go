@@ -6,6 +6,7 @@ import (
 	"prep/bpe"
 	"prep/configs"
 	"prep/filters"
+	"prep/internal/inertial"
 	"prep/internal/sample"
 	"prep/mel"
 )
@@ -34,7 +35,9 @@ var senses = []sense{
 	{sample.Video, readVideo},
 	{sample.Audio, readSound},
 	{sample.Text, readCaption},
+	{sample.Depth, readDepth},
 	{sample.Thermal, readThermal},
+	{sample.IMU, readMotion},
 }
 
 func senseOf(m sample.Modality) *sense {
@@ -63,7 +66,7 @@ func columnOf(m sample.Modality, cfg configs.Config) sample.TensorField {
 	case sample.Thermal:
 		f.DType, f.Shape = sample.Uint8, []int{1, pictureSize, pictureSize}
 	case sample.IMU:
-		f.DType, f.Shape = sample.Float32, []int{6, 2000}
+		f.DType, f.Shape = sample.Float32, []int{inertial.Channels, inertial.Samples}
 	}
 	return f
 }
@@ -75,6 +78,7 @@ func metricFields() []sample.MetricField {
 		sample.MetricField{Name: "text_tokens", Kind: sample.Count, Doc: "byte-pair tokens of the caption with both markers, before cutting to 77"},
 		sample.MetricField{Name: "image_width", Kind: sample.Count, Unit: "px", Doc: "width of the picture file"},
 		sample.MetricField{Name: "image_height", Kind: sample.Count, Unit: "px", Doc: "height of the picture file"},
+		sample.MetricField{Name: "flipped", Kind: sample.Count, Doc: "1: the sample's pictures were mirrored at ingest (flip.when), 0: they were not"},
 		sample.MetricField{Name: "audio_rate_hz", Kind: sample.Count, Unit: "Hz", Doc: "sample rate of the sound file"},
 		sample.MetricField{Name: "audio_channels", Kind: sample.Count, Doc: "channels of the sound file"},
 	)

@@ -15,6 +15,7 @@ import (
 
 	"prep/configs"
 	"prep/internal/fault"
+	"prep/internal/random"
 	"prep/internal/sample"
 	"prep/shards"
 )
@@ -344,7 +345,7 @@ func (p *pairing) tensor(m sample.Modality, rows []int, epoch int) (*tensors.Ten
 		if out == nil {
 			out = tensors.FromShape(shapes.Make(storedType(m), append([]int{len(rows)}, storedShape(m, t, epoch)...)...))
 		}
-		flip := epoch != evaluation && p.train.Flip && draw(p.train.Seed, "flip", epoch, key).uniform() < 0.5
+		flip := epoch != evaluation && p.train.Flip && random.Flip(p.train.Seed, epoch, key)
 		switch m {
 		case sample.Image, sample.Video, sample.Thermal:
 			n := out.Size() / len(rows)
@@ -372,7 +373,7 @@ func (p *pairing) tensor(m sample.Modality, rows []int, epoch int) (*tensors.Ten
 		default:
 			data := t.Data
 			if m == sample.Audio && epoch != evaluation {
-				clip := draw(p.train.Seed, "clip", epoch, key).below(t.Shape[0])
+				clip := draw(p.train.Seed, "clip", epoch, key).Below(t.Shape[0])
 				size := len(data) / t.Shape[0]
 				data = data[clip*size : (clip+1)*size]
 			}

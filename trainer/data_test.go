@@ -221,7 +221,7 @@ func TestSplitIsStable(t *testing.T) {
 // The streams have the moments that they should, and any two names give different ones.
 func TestDraws(t *testing.T) {
 	x := make([]float32, 20001)
-	draw(1, "test", 2, "key").normals(x, 3)
+	draw(1, "test", 2, "key").Normals(x, 3)
 	mean, square := 0.0, 0.0
 	for _, v := range x {
 		mean += float64(v) / float64(len(x))
@@ -230,13 +230,13 @@ func TestDraws(t *testing.T) {
 	if math.Abs(mean) > 0.1 || math.Abs(math.Sqrt(square)-3) > 0.1 {
 		t.Errorf("mean %g, deviation %g", mean, math.Sqrt(square))
 	}
-	first := draw(1, "a", 2, "b").uniform()
+	first := draw(1, "a", 2, "b").Uniform()
 	for _, other := range []*stream{draw(2, "a", 2, "b"), draw(1, "b", 2, "b"), draw(1, "a", 3, "b"), draw(1, "a", 2, "c")} {
-		if other.uniform() == first {
+		if other.Uniform() == first {
 			t.Error("two names give one stream")
 		}
 	}
-	if draw(1, "a", 2, "b").uniform() != first {
+	if draw(1, "a", 2, "b").Uniform() != first {
 		t.Error("one name gives two streams")
 	}
 	// Pinned: other engines repeat these numbers, and a checkpoint's continuation depends on them.

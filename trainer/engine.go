@@ -311,7 +311,7 @@ func (e *engine) masks(t *towerSpec, epoch int, keys []string) (dropPath, head *
 			return c.DropPath * float64(branch/2) / float64(c.Blocks-1)
 		}
 		bernoulli := func(s *stream, drop float64) float32 {
-			if s.uniform() < drop {
+			if s.Uniform() < drop {
 				return 0
 			}
 			return float32(1 / (1 - drop))
@@ -336,7 +336,7 @@ func (e *engine) masks(t *towerSpec, epoch int, keys []string) (dropPath, head *
 		for j, key := range keys {
 			s := draw(e.train.Seed, "head dropout "+t.name, epoch, key)
 			for i := range c.Width {
-				if s.uniform() >= c.HeadDropout {
+				if s.Uniform() >= c.HeadDropout {
 					v[j*c.Width+i] = float32(1 / (1 - c.HeadDropout))
 				}
 			}

@@ -34,12 +34,12 @@ func synthetic(n int, modalities ...sample.Modality) memory {
 // colour and sounds in loudness, and three plane waves.
 func field(s *stream, height, width int) []float64 {
 	v := make([]float64, height*width)
-	level := 1.2*s.uniform() - 0.6
+	level := 1.2*s.Uniform() - 0.6
 	for i := range v {
 		v[i] = level
 	}
 	for range 3 {
-		a, b, p := 14*s.uniform()-7, 14*s.uniform()-7, 2*math.Pi*s.uniform()
+		a, b, p := 14*s.Uniform()-7, 14*s.Uniform()-7, 2*math.Pi*s.Uniform()
 		for y := range height {
 			for x := range width {
 				v[y*width+x] += math.Sin(a*float64(x)/float64(width)+b*float64(y)/float64(height)+p) / 3
@@ -82,7 +82,7 @@ func syntheticTensor(m sample.Modality, s *stream) sample.Tensor {
 			v[i] = -0.6 // about silence after the normalisation
 		}
 		for range 4 { // tones: a band of bins from one frame to another
-			bin, from, to := s.below(melBins-6), s.below(melFrames/2), melFrames/2+s.below(melFrames/2)
+			bin, from, to := s.Below(melBins-6), s.Below(melFrames/2), melFrames/2+s.Below(melFrames/2)
 			for y := bin; y < bin+6; y++ {
 				for x := from; x < to; x++ {
 					v[y*melFrames+x] += 1.2
@@ -96,10 +96,10 @@ func syntheticTensor(m sample.Modality, s *stream) sample.Tensor {
 		return sample.Tensor{DType: sample.Float16, Shape: []int{3, 1, melBins, melFrames}, Data: data}
 	case sample.Text:
 		ids := make([]uint32, contextLength)
-		words := 4 + s.below(6)
+		words := 4 + s.Below(6)
 		ids[0], ids[words+1] = 49406, 49407
 		for i := range words {
-			ids[1+i] = uint32(300 + s.below(20000))
+			ids[1+i] = uint32(300 + s.Below(20000))
 		}
 		for _, id := range ids {
 			data = binary.LittleEndian.AppendUint32(data, id)

@@ -22,7 +22,7 @@ import (
 func planFlags() []cli.Flag {
 	return append([]cli.Flag{
 		&cli.StringFlag{Name: "out", Aliases: []string{"o"}, Value: "shards", Usage: "output `DIR`"},
-		&cli.StringFlag{Name: "source", Usage: "layout of the source: `auto`, audioset, pairs or manifest"},
+		&cli.StringFlag{Name: "source", Usage: "layout of the source: `auto`, audioset, sunrgbd, llvip, ego4d, manifest or pairs"},
 		&cli.StringFlag{Name: "preset", Value: configs.DataPresets[0], Usage: "data preset: " + strings.Join(configs.DataPresets, ", ")},
 		configFlag,
 		&cli.BoolFlag{Name: "allow-outside", Usage: "let a manifest name files outside its own folder"},
@@ -35,7 +35,7 @@ func (s *session) ingestCommand() *cli.Command {
 		Name:      "ingest",
 		Usage:     "decode, measure, filter and transform a source; write Arrow shards and a ledger",
 		UsageText: "prep ingest SRC [--out DIR] [flags]\nprep ingest --task JSON | --tasks FILE [--index N]",
-		Description: "Reads SRC (an AudioSet tree, files that share a stem, or a manifest) and writes shards, one ledger row for\n" +
+		Description: "Reads SRC (AudioSet, SUN RGB-D, LLVIP, Ego4D, files that share a stem, or a manifest) and writes shards, one ledger row for\n" +
 			"every sample, and a manifest. Killed at any moment and run again, it goes on where it was, and the result is the\n" +
 			"same to the byte. With --task or --tasks it does single tasks that prep plan printed: result rows on standard\n" +
 			"output; exit 0 done, 65 never try again, 75 try again.",

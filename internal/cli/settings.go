@@ -50,7 +50,7 @@ func thresholdOverrides(c *cli.Context) ([]configs.Override, error) {
 			configs.Override{Key: f.rule + "." + f.bound, Value: v, Flag: f.flag})
 	}
 	if c.IsSet("unknown") {
-		for _, rule := range []string{"snr", "min_text", "max_sync"} {
+		for _, rule := range []string{"snr", "min_text", "max_sync", "depth_valid", "thermal_spread", "imu_gravity", "imu_gap"} {
 			out = append(out, configs.Override{Key: "filters." + rule + ".unknown", Value: c.String("unknown"), Flag: "unknown"})
 		}
 	}

@@ -66,6 +66,11 @@ type Part struct {
 	// Start and End cut the medium, in seconds from its beginning. End 0 means up to the end.
 	Start float64 `json:"start,omitempty"`
 	End   float64 `json:"end,omitempty"`
+	// Focal and Baseline are the depth camera's focal length in pixels and the distance of its two eyes in
+	// metres, Encoding what its file's numbers are (a word of depth.encoding). Zero and empty: as configured.
+	Focal    float64 `json:"focal_px,omitempty"`
+	Baseline float64 `json:"baseline_m,omitempty"`
+	Encoding string  `json:"encoding,omitempty"`
 }
 
 // Sample is one item of a data set. The exported JSON is its listing form: what is known before any

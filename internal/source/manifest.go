@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 
+	"prep/configs"
 	"prep/internal/fault"
 	"prep/internal/sample"
 )
@@ -77,6 +78,10 @@ const (
 	roleStart
 	roleEnd
 	roleSync
+	roleTime     // the moment of the picture on the clock of the motion
+	roleFocal    // of the depth camera
+	roleBaseline // of the depth camera
+	roleEncoding // of the depth file
 	numRoles
 )
 
@@ -87,9 +92,10 @@ var rolesByColumn = map[string]role{
 	"video": role(sample.Video), "video_path": role(sample.Video), "video_file": role(sample.Video),
 	"audio": role(sample.Audio), "audio_path": role(sample.Audio), "audio_file": role(sample.Audio),
 	"text_path": role(sample.Text), "text_file": role(sample.Text), "caption_path": role(sample.Text), "caption_file": role(sample.Text),
-	"depth": role(sample.Depth), "depth_path": role(sample.Depth),
-	"thermal": role(sample.Thermal), "thermal_path": role(sample.Thermal),
-	"imu": role(sample.IMU), "imu_path": role(sample.IMU),
+	"depth": role(sample.Depth), "depth_path": role(sample.Depth), "depth_file": role(sample.Depth),
+	"thermal": role(sample.Thermal), "thermal_path": role(sample.Thermal), "thermal_file": role(sample.Thermal),
+	"infrared": role(sample.Thermal), "infrared_path": role(sample.Thermal), "infrared_file": role(sample.Thermal),
+	"imu": role(sample.IMU), "imu_path": role(sample.IMU), "imu_file": role(sample.IMU),
 	"text": roleText, "caption": roleCaption,
 	"file_name": roleFile, "filename": roleFile, "file": roleFile, "path": roleFile,
 	"key": roleKey, "id": roleKey,
@@ -97,6 +103,9 @@ var rolesByColumn = map[string]role{
 	"start": roleStart, "start_s": roleStart, "start_time": roleStart, "start_seconds": roleStart,
 	"end": roleEnd, "end_s": roleEnd, "end_time": roleEnd, "end_seconds": roleEnd,
 	"sync_offset": roleSync, "sync_offset_s": roleSync, "sync_offset_seconds": roleSync,
+	"frame_time": roleTime, "frame_time_s": roleTime, "frame_time_seconds": roleTime,
+	"focal_px": roleFocal, "fx": roleFocal, "baseline_m": roleBaseline,
+	"depth_encoding": roleEncoding,
 }
 
 // roleOf finds a column's meaning.
@@ -148,7 +157,10 @@ type manifestReader struct {
 //	file_name, path                       a path whose extension tells the modality
 //	key                                   (also id) must not repeat
 //	label, labels                         a list, or several in a string with ; or | between
-//	start, end                            the stretch of audio and video, in seconds; no end: up to the end
+//	start, end                            the stretch of audio, video and imu, in seconds; no end: up to the end
+//	frame_time_s                          the moment of the picture on the clock of imu, in seconds: the window
+//	                                      of motion lies around it
+//	focal_px, baseline_m, depth_encoding  the depth camera (also fx), and a word of depth.encoding
 //	sync_offset_s                         audio start minus video start in seconds (also sync_offset)
 //
 // A video brings its sound unless audio is given. Text comes from text, else caption, else text_path, else
@@ -226,6 +238,21 @@ func (m *manifestReader) add(e *entry) error {
 		}
 		s.SyncOffset = &sync
 	}
+	moment, err := m.number(e, roleTime)
+	if err != nil {
+		return err
+	}
+	focal, err := m.positive(e, roleFocal)
+	if err != nil {
+		return err
+	}
+	baseline, err := m.positive(e, roleBaseline)
+	if err != nil {
+		return err
+	}
+	if w := e.value[roleEncoding]; w != "" && !slices.Contains(configs.DepthEncodings, w) {
+		return fault.Inputf("%s: %s %q is not one of %s", m.at(e), e.column[roleEncoding], w, strings.Join(configs.DepthEncodings, ", "))
+	}
 	var paths [sample.NumModalities]string
 	copy(paths[:], e.value[:sample.NumModalities])
 	if p := e.value[roleFile]; p != "" {
@@ -256,8 +283,15 @@ func (m *manifestReader) add(e *entry) error {
 			continue
 		}
 		p := sample.Part{Modality: mod}
-		if mod == sample.Audio || mod == sample.Video {
+		switch mod {
+		case sample.Audio, sample.Video:
 			p.Start, p.End = start, end
+		case sample.IMU:
+			if p.Start, p.End = start, end; e.value[roleTime] != "" {
+				p.Start, p.End = moment-motionWindow/2, moment+motionWindow/2
+			}
+		case sample.Depth:
+			p.Focal, p.Baseline, p.Encoding = focal, baseline, e.value[roleEncoding]
 		}
 		var problem, detail string
 		if p.Path, p.Size, problem, detail = m.resolve(given); problem != "" && s.Problem == "" {
@@ -309,8 +343,21 @@ func (m *manifestReader) number(e *entry, r role) (float64, error) {
 		return 0, nil
 	}
 	f, err := strconv.ParseFloat(v, 64)
-	if err != nil || math.IsNaN(f) || math.Abs(f) > 1e9 {
+	if err != nil || math.IsNaN(f) || math.Abs(f) > 1e10 { // 1e10 is beyond this century on a clock that counts from 1970
 		return 0, fault.Inputf("%s: %s %q is no number of seconds", m.at(e), e.column[r], v)
+	}
+	return f, nil
+}
+
+// positive reads a number of pixels or metres; 0 when there is none.
+func (m *manifestReader) positive(e *entry, r role) (float64, error) {
+	v := e.value[r]
+	if v == "" {
+		return 0, nil
+	}
+	f, err := strconv.ParseFloat(v, 64)
+	if err != nil || !(f > 0) || f > 1e6 {
+		return 0, fault.Inputf("%s: %s %q is no positive number", m.at(e), e.column[r], v)
 	}
 	return f, nil
 }

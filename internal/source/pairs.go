@@ -28,17 +28,17 @@ var folderFormats = map[string]struct {
 	modality   sample.Modality
 	extensions string
 }{
-	"depth":    {sample.Depth, ".png .tif .tiff .jpg .jpeg .npy .exr"},
-	"depths":   {sample.Depth, ".png .tif .tiff .jpg .jpeg .npy .exr"},
-	"thermal":  {sample.Thermal, ".png .tif .tiff .jpg .jpeg .bmp"},
-	"infrared": {sample.Thermal, ".png .tif .tiff .jpg .jpeg .bmp"},
+	"depth":    {sample.Depth, ".png .tif .tiff .jpg .jpeg .npy .exr .pgm .pfm"},
+	"depths":   {sample.Depth, ".png .tif .tiff .jpg .jpeg .npy .exr .pgm .pfm"},
+	"thermal":  {sample.Thermal, ".png .tif .tiff .jpg .jpeg .bmp .npy .exr .pgm .pfm"},
+	"infrared": {sample.Thermal, ".png .tif .tiff .jpg .jpeg .bmp .npy .exr .pgm .pfm"},
 	"imu":      {sample.IMU, ".csv .npy .parquet"},
 }
 
 // aboutTheData are stems of text files that describe a data set and caption nothing.
 var aboutTheData = map[string]bool{
 	"readme": true, "license": true, "licence": true, "copying": true, "copyright": true, "changelog": true,
-	"authors": true, "credits": true, "provenance": true, "requirements": true,
+	"authors": true, "credits": true, "intrinsics": true, "provenance": true, "requirements": true,
 }
 
 // classify tells a file's key, its folders without those of a modality, and what it is.

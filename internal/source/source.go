@@ -34,9 +34,13 @@ import (
 
 // Options chooses and steers a layout.
 type Options struct {
-	Kind string // auto (or empty), audioset, pairs or manifest
+	Kind string // auto (or empty), or one of Kinds
 	// Template makes a caption of labels: {labels} stands for all of them, {label} for the first.
 	Template string
+	// SceneTemplate does so of SUN RGB-D's scenes.
+	SceneTemplate string
+	// SUNDepth is the depth of SUN RGB-D that is preferred: depth_bfx (or empty), or depth.
+	SUNDepth string
 	// AllowOutside lets a manifest name files outside its own folder, and links lead there.
 	AllowOutside bool
 	// FolderLabels makes the folder that a file of pairs lies in its label.
@@ -64,7 +68,10 @@ type layout struct {
 // layouts is the registry, in the order in which detection asks.
 var layouts = []layout{
 	{"audioset", findsAudioSet, listAudioSet},
+	{"ego4d", findsEgo4D, listEgo4D}, // before manifests: its own folders hold a manifest.csv of something else
 	{"manifest", findsManifest, listManifest},
+	{"sunrgbd", findsSUNRGBD, listSUNRGBD},
+	{"llvip", findsLLVIP, listLLVIP},
 	{"pairs", findsPairs, listPairs},
 }
 
