@@ -58,22 +58,22 @@ func ResizeCropFloat(values []float32, width, height, size int) ([]float32, erro
 	return out, nil
 }
 
-// taps are the weights of one output sample, in double.
-type taps struct {
+// realTaps are the weights of one output sample, in double.
+type realTaps struct {
 	first   int
 	weights []float64
 }
 
 // realBicubic computes the weights of bicubic before they are rounded to fixed point, for output samples
 // [from, from+n) of a resize of in samples to out.
-func realBicubic(in, out, from, n int) []taps {
+func realBicubic(in, out, from, n int) []realTaps {
 	scale := float64(in) / float64(out)
 	stretch := math.Max(scale, 1)
 	support, inverse := 2*stretch, 1/stretch
-	all := make([]taps, n)
+	all := make([]realTaps, n)
 	for i := range all {
 		if in == out { // Keys' kernel is 1 at 0 and 0 at every other whole number
-			all[i] = taps{from + i, []float64{1}}
+			all[i] = realTaps{from + i, []float64{1}}
 			continue
 		}
 		centre := float64((float64(i+from) + 0.5) * scale)
@@ -90,7 +90,7 @@ func realBicubic(in, out, from, n int) []taps {
 				w[k] /= sum
 			}
 		}
-		all[i] = taps{lo, w}
+		all[i] = realTaps{lo, w}
 	}
 	return all
 }
