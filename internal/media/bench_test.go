@@ -22,11 +22,13 @@ func BenchmarkDecodeSound(b *testing.B) {
 	run := func(name, path string, tools *Tools, seg Segment) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
+			from := cpuTime()
 			for b.Loop() {
 				if _, err := tools.DecodeSound(ctx, path, seg); err != nil {
 					b.Fatal(err)
 				}
 			}
+			b.ReportMetric(float64(cpuTime()-from)/1e6/float64(b.N), "cpu-ms/op")
 		})
 	}
 	run("wav", wav, &Tools{}, Segment{})

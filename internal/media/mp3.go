@@ -6,91 +6,14 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/hajimehoshi/go-mp3"
-
 	"prep/internal/fault"
+	"prep/internal/media/mp3"
 )
 
-// MPEG audio is a row of frames that each begin with a 32-bit header (ISO/IEC 11172-3, 2.4.1.3); layer III of
-// MPEG-1 and MPEG-2 is decoded by github.com/hajimehoshi/go-mp3. What that library leaves out is done here:
-// finding the first frame behind tags without believing their sizes, and cutting off the encoder's delay and
-// padding that a LAME tag states, so that sample 0 is the sample that was encoded first (as in ffmpeg and
-// mpg123).
-
-// mpegHeader is one frame header.
-type mpegHeader struct {
-	version  int // 1, 2, or 25 for MPEG-2.5
-	layer    int // 1, 2, 3
-	bitrate  int // bit/s, 0 for the free format
-	rate     int // Hz
-	channels int
-	size     int // bytes of the whole frame, 0 in the free format
-	samples  int // per channel
-	side     int // bytes of side information in layer III
-}
-
-var mpegBitrates = [2][3][15]int{ // kbit/s by MPEG-1 or not, layer, index
-	{
-		{0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448},
-		{0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384},
-		{0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320},
-	}, {
-		{0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256},
-		{0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160},
-		{0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160},
-	},
-}
-
-// parseMPEGHeader reads the header at the start of b.
-func parseMPEGHeader(b []byte) (h mpegHeader, ok bool) {
-	if len(b) < 4 || b[0] != 0xff || b[1]&0xe0 != 0xe0 {
-		return h, false
-	}
-	version, layer, index, rate := b[1]>>3&3, b[1]>>1&3, b[2]>>4, b[2]>>2&3
-	if version == 1 || layer == 0 || index == 15 || rate == 3 || b[3]&3 == 2 {
-		return h, false
-	}
-	h.layer = 4 - int(layer)
-	h.rate = [3]int{44100, 48000, 32000}[rate]
-	low := 1
-	switch version {
-	case 3:
-		h.version, low = 1, 0
-	case 2:
-		h.version = 2
-		h.rate /= 2
-	default:
-		h.version = 25
-		h.rate /= 4
-	}
-	h.bitrate = 1000 * mpegBitrates[low][h.layer-1][index]
-	h.channels = 2
-	if b[3]>>6 == 3 {
-		h.channels = 1
-	}
-	padding := int(b[2] >> 1 & 1)
-	switch {
-	case h.layer == 1:
-		h.samples = 384
-		h.size = (12*h.bitrate/h.rate + padding) * 4
-	case h.layer == 3 && low == 1:
-		h.samples = 576
-		h.size = 72*h.bitrate/h.rate + padding
-	default:
-		h.samples = 1152
-		h.size = 144*h.bitrate/h.rate + padding
-	}
-	if h.bitrate == 0 {
-		h.size = 0
-	}
-	h.side = [2][2]int{{17, 32}, {9, 17}}[low][h.channels-1]
-	return h, true
-}
-
-// same reports whether two frames can belong to one stream.
-func (h mpegHeader) same(o mpegHeader) bool {
-	return h.version == o.version && h.layer == o.layer && h.rate == o.rate
-}
+// An MPEG audio file is a row of frames that each begin with a 32-bit header; package mp3 decodes those of
+// layer III. What is done here: finding the first frame behind tags without believing their sizes, walking
+// from frame to frame over what is none, and cutting off the encoder's delay and padding that a LAME tag
+// states, so that sample 0 is the sample that was encoded first (as in ffmpeg and mpg123).
 
 // firstMPEGFrame returns where the first frame begins: at a header that two more follow at the distances
 // they state, or that is followed by the end of the file. -1 when there is none.
@@ -99,29 +22,64 @@ func firstMPEGFrame(b []byte, whole bool) int {
 		if b[i] != 0xff {
 			continue
 		}
-		first, ok := parseMPEGHeader(b[i:])
+		first, ok := mp3.ParseHeader(b[i:])
 		if !ok {
 			continue
 		}
-		at, h, frames := i, first, 1
-		for h.size >= 4 && frames < 3 && at+h.size+4 <= len(b) {
-			at += h.size
-			next, ok := parseMPEGHeader(b[at:])
-			if !ok || !next.same(first) {
+		free := 0
+		if first.Size == 0 {
+			if free = freeFrameSize(b[i:]); free == 0 {
+				continue
+			}
+		}
+		at, frames := i, 1
+		size := first.Size
+		if free > 0 {
+			size = first.Slots(free)
+		}
+		for size >= 4 && frames < 3 && at+size+4 <= len(b) {
+			next, ok := mp3.ParseHeader(b[at+size:])
+			if !ok || !next.Same(first) {
 				break
 			}
-			h, frames = next, frames+1
+			at += size
+			frames++
+			if size = next.Size; free > 0 {
+				size = next.Slots(free)
+			}
 		}
 		switch {
 		case frames == 3,
-			frames >= 1 && whole && h.size > 0 && at+h.size <= len(b) && at+h.size+4 > len(b), // a file of one or two frames
-			frames >= 1 && whole && h.size > 0 && at+h.size < len(b) && isTagV1(b[at+h.size:]):
-			return i
-		case first.size == 0 && i == 0: // free format: its frame length is known only from the next header
+			whole && size > 0 && at+size <= len(b) && at+size+4 > len(b), // a file of one or two frames
+			whole && size > 0 && at+size < len(b) && isTagV1(b[at+size:]):
 			return i
 		}
 	}
 	return -1
+}
+
+// freeFrameSize finds how long the frames of a free-format stream are, without padding: nothing says it but
+// the distance to the next header. 0 when no two more headers lie at one distance.
+func freeFrameSize(b []byte) int {
+	first, ok := mp3.ParseHeader(b)
+	if !ok {
+		return 0
+	}
+	follows := func(at int) (mp3.Header, bool) {
+		h, ok := mp3.ParseHeader(b[min(at, len(b)):])
+		return h, ok && h.Same(first) && h.Size == 0
+	}
+	for d := 4 + first.Side + 1; d < mp3.MaxFrameSize && d+4 <= len(b); d++ {
+		second, ok := follows(d)
+		if !ok {
+			continue
+		}
+		base := d - first.Slots(0)
+		if _, ok := follows(d + second.Slots(base)); ok {
+			return base
+		}
+	}
+	return 0
 }
 
 func isTagV1(b []byte) bool {
@@ -130,49 +88,59 @@ func isTagV1(b []byte) bool {
 
 // mp3Info is what the first frame says of the stream.
 type mp3Info struct {
-	mpegHeader
+	mp3.Header
+	free           int   // bytes of a frame without padding in the free format
 	offset         int64 // of the first frame with sound
 	delay, padding int   // samples to cut off at both ends, decoder delay included
-	frames         int64 // as the Xing tag states, 0: no tag
+	frames         int64 // as a Xing or VBRI tag states, 0: no tag
 }
 
 // mp3DecoderDelay is how late a layer III decoder is: 528 samples and 1.
 const mp3DecoderDelay = 529
 
-// readMP3Info reads the first frame and the Xing or Info tag in it, which is silence to a decoder and no
-// part of the sound.
+// readMP3Info reads the first frame and the tag in it: Xing's (or Info, its name where the bit rate is
+// constant) or Fraunhofer's VBRI. A frame with a tag is silence to a decoder and no part of the sound.
 func readMP3Info(in *soundFile, offset int64) (mp3Info, error) {
-	b, err := in.head(offset, 4096)
+	b, err := in.head(offset, 4*mp3.MaxFrameSize)
 	if err != nil {
 		return mp3Info{}, err
 	}
-	h, ok := parseMPEGHeader(b)
+	h, ok := mp3.ParseHeader(b)
 	if !ok {
 		return mp3Info{}, fault.Corruptf("not_audio", "%s: no MPEG audio frame", in.path)
 	}
-	info := mp3Info{mpegHeader: h, offset: offset}
-	if h.layer != 3 || h.version == 25 || h.size == 0 {
-		return info, errNeedsFFmpeg // layers I and II, MPEG-2.5 and the free format are not go-mp3's
+	info := mp3Info{Header: h, offset: offset}
+	if h.Layer != 3 {
+		return info, errNeedsFFmpeg // layers I and II
 	}
-	tag := b[min(len(b), 4+h.side):]
-	if len(tag) < 120 || string(tag[:4]) != "Xing" && string(tag[:4]) != "Info" {
+	size := h.Size
+	if size == 0 {
+		info.free = freeFrameSize(b)
+		size = h.Slots(info.free)
+	}
+	frame := b[:min(len(b), size)]
+	if v := frame[min(len(frame), 4+32):]; len(v) >= 18 && string(v[:4]) == "VBRI" { // always behind 32 bytes
+		info.offset += int64(size)
+		info.frames = int64(binary.BigEndian.Uint32(v[14:]))
 		return info, nil
 	}
-	info.offset += int64(h.size)
+	tag := frame[min(len(frame), 4+h.Side):]
+	if h.CRC && len(tag) >= 6 && (string(tag[2:6]) == "Xing" || string(tag[2:6]) == "Info") {
+		tag = tag[2:]
+	}
+	if len(tag) < 8 || string(tag[:4]) != "Xing" && string(tag[:4]) != "Info" {
+		return info, nil
+	}
+	info.offset += int64(size)
 	flags := binary.BigEndian.Uint32(tag[4:])
 	p := 8
-	if flags&1 != 0 {
+	if flags&1 != 0 && len(tag) >= p+4 {
 		info.frames = int64(binary.BigEndian.Uint32(tag[p:]))
-		p += 4
 	}
-	if flags&2 != 0 {
-		p += 4
-	}
-	if flags&4 != 0 {
-		p += 100
-	}
-	if flags&8 != 0 {
-		p += 4
+	for i, n := range [4]int{4, 4, 100, 4} { // frames, bytes, table of contents, quality
+		if flags>>i&1 == 1 {
+			p += n
+		}
 	}
 	// The LAME extension: nine characters of version, then at byte 21 delay and padding, 12 bits each.
 	if len(tag) >= p+24 && (string(tag[p:p+4]) == "LAME" || string(tag[p:p+4]) == "Lavf" || string(tag[p:p+4]) == "Lavc") {
@@ -183,162 +151,119 @@ func readMP3Info(in *soundFile, offset int64) (mp3Info, error) {
 	return info, nil
 }
 
-// mp3Frames walks the frames of a stream from an offset of the file on. Broken stretches between frames and
-// frames of another kind are skipped, a last frame that is cut off is dropped. It reads the file a block at
-// a time.
+// mp3Frames walks the frames of a stream from an offset of the file on. What is no frame is skipped, as are
+// frames of another kind; a last frame that is cut off is dropped. It reads the file a block at a time.
 type mp3Frames struct {
-	in    *soundFile
-	first mpegHeader
-	pos   int64 // where to look for the next frame
-	buf   []byte
-	base  int64 // file offset of buf[0]
+	in      *soundFile
+	first   mp3.Header
+	free    int
+	pos     int64 // where to look for the next frame
+	buf     []byte
+	base    int64 // file offset of buf[0]
+	lost    int64 // bytes skipped since the last frame
+	skipped int64 // bytes between frames that are none
+	cut     bool  // the last frame is not whole
+}
+
+// look returns the file from the position on: at least two frames unless it ends.
+func (m *mp3Frames) look() ([]byte, error) {
+	const block, ahead = 1 << 16, mp3.MaxFrameSize + 8
+	if end := m.base + int64(len(m.buf)); m.buf == nil || m.pos < m.base || m.pos+ahead > end && end < m.in.size {
+		if m.buf == nil {
+			m.buf = make([]byte, block)
+		}
+		n := min(block, m.in.size-m.pos)
+		m.buf = m.buf[:max(0, n)]
+		if k, err := m.in.ReadAt(m.buf, m.pos); err != nil && (!errors.Is(err, io.EOF) || k < len(m.buf)) {
+			return nil, m.in.readError(err)
+		}
+		m.base = m.pos
+	}
+	return m.buf[min(m.pos-m.base, int64(len(m.buf))):], nil
+}
+
+// header reads a header of this stream at the start of b; its Size is set also in the free format.
+func (m *mp3Frames) header(b []byte) (mp3.Header, bool) {
+	h, ok := mp3.ParseHeader(b)
+	if !ok || !h.Same(m.first) {
+		return h, false
+	}
+	if h.Size == 0 {
+		h.Size = h.Slots(m.free)
+	}
+	return h, h.Size >= 4+2+h.Side
 }
 
 // next returns the bytes of the next frame, valid until the next call, and where they lie; nil at the end.
 func (m *mp3Frames) next() (frame []byte, at int64, err error) {
-	const block, longest = 1 << 16, 4096
 	for m.pos+4 <= m.in.size {
-		if end := m.base + int64(len(m.buf)); m.pos < m.base || m.pos+longest > end && end < m.in.size {
-			if m.buf, err = m.in.head(m.pos, block); err != nil {
-				return nil, 0, err
-			}
-			m.base = m.pos
+		b, err := m.look()
+		if err != nil || len(b) < 4 {
+			return nil, 0, err
 		}
-		b := m.buf[min(m.pos-m.base, int64(len(m.buf))):]
-		h, ok := parseMPEGHeader(b)
-		if !ok || !h.same(m.first) || h.size < 4+2+h.side {
-			if len(b) < 4 {
-				return nil, 0, nil
-			}
+		h, ok := m.header(b)
+		if ok && m.lost > 0 && len(b) >= h.Size+4 { // after what was no frame, two in a row are asked for
+			_, ok = m.header(b[h.Size:])
+		}
+		if !ok {
 			m.pos++
+			m.lost++
 			continue
 		}
-		if h.size > len(b) {
+		if h.Size > len(b) {
+			m.cut = true
 			return nil, 0, nil
 		}
+		m.skipped += m.lost
+		m.lost = 0
 		at = m.pos
-		m.pos += int64(h.size)
-		return b[:h.size], at, nil
+		m.pos += int64(h.Size)
+		return b[:h.Size], at, nil
 	}
 	return nil, 0, nil
 }
 
-// scanMP3 counts the frames of the stream and returns where frame number mark begins.
-func scanMP3(in *soundFile, info mp3Info, mark int64) (frames, offset int64, err error) {
-	m := &mp3Frames{in: in, first: info.mpegHeader, pos: info.offset}
-	offset = info.offset
+func (info mp3Info) walk(in *soundFile, pos int64) *mp3Frames {
+	return &mp3Frames{in: in, first: info.Header, free: info.free, pos: pos}
+}
+
+// mp3Scan is what a walk over all frames finds.
+type mp3Scan struct {
+	frames  int64
+	offset  int64 // of frame number mark
+	skipped int64
+	cut     bool
+}
+
+// scanMP3 counts the frames of the stream and finds where frame number mark begins. Only headers are looked
+// at, but all of them: bit rates vary, and a table of contents gives places to a hundredth of the file.
+func scanMP3(in *soundFile, info mp3Info, mark int64) (mp3Scan, error) {
+	m := info.walk(in, info.offset)
+	s := mp3Scan{offset: info.offset}
 	for {
 		frame, at, err := m.next()
 		if err != nil || frame == nil {
-			return frames, offset, err
+			s.skipped, s.cut = m.skipped, m.cut
+			return s, err
 		}
-		if frames == mark {
-			offset = at
+		if s.frames == mark {
+			s.offset = at
 		}
-		frames++
+		s.frames++
 	}
-}
-
-// mp3Reader feeds go-mp3 with whole frames only, from any frame on. A frame's main data may begin in the
-// frames before it (the bit reservoir). A frame whose reservoir is not there, because the file or the
-// segment begins in the middle of a stream, is made silent by clearing its side information; its own main
-// data stay, so that the reservoir fills up.
-type mp3Reader struct {
-	frames    mp3Frames
-	reservoir int    // MPEG-1: bytes of main data that the decoder has kept
-	kept      []byte // MPEG-2: the last main data
-	frame     []byte // MPEG-2: scratch
-	rest      []byte
-	err       error
-}
-
-func (r *mp3Reader) Read(p []byte) (int, error) {
-	if len(r.rest) == 0 && r.err == nil {
-		var frame []byte
-		if frame, _, r.err = r.frames.next(); frame == nil && r.err == nil {
-			r.err = io.EOF
-		}
-		if r.err == nil {
-			h, _ := parseMPEGHeader(frame)
-			side := frame[4:]
-			if frame[1]&1 == 0 { // a 16-bit CRC stands between
-				side = frame[6:]
-			}
-			side, main := side[:h.side], side[h.side:]
-			if h.version == 1 {
-				r.rest = r.complete(frame, side, main)
-			} else {
-				r.rest, r.err = r.selfContained(h, frame[:4], side, main)
-			}
-		}
-	}
-	if r.err != nil {
-		return 0, r.err
-	}
-	n := copy(p, r.rest)
-	r.rest = r.rest[n:]
-	return n, nil
-}
-
-// complete passes an MPEG-1 frame on, silent if its reservoir is missing.
-func (r *mp3Reader) complete(frame, side, main []byte) []byte {
-	begin := int(side[0])<<1 | int(side[1])>>7 // main_data_begin: 9 bits
-	if begin > r.reservoir {
-		begin = min(r.reservoir, 511)
-		clear(side)
-		side[0], side[1] = byte(begin>>1), byte(begin<<7)
-	}
-	r.reservoir = begin + len(main)
-	return frame
-}
-
-// selfContained rewrites an MPEG-2 frame so that it needs no reservoir, no padding and no CRC. go-mp3 halves
-// an MPEG-2 frame's size after adding the padding byte instead of before: it loses that byte in half of the
-// bit rates, and with it the place of the main data. A frame that does not fit the largest bit rate is left
-// to ffmpeg.
-func (r *mp3Reader) selfContained(h mpegHeader, header, side, main []byte) ([]byte, error) {
-	begin := int(side[0])
-	data := append(r.kept, main...)
-	// part2_3_length, 12 bits: after main_data_begin and a private bit for each channel, and 63 bits on.
-	need := 0
-	for c := range h.channels {
-		at := 8 + h.channels + 63*c
-		for i := at; i < at+12; i++ {
-			if side[i/8]>>(7-i%8)&1 == 1 {
-				need += 1 << (at + 11 - i)
-			}
-		}
-	}
-	need = (need + 7) / 8
-	from := len(r.kept) - begin
-	if from < 0 || from+need > len(data) {
-		clear(side)
-		from, need = 0, 0
-	}
-	f := append(append(r.frame[:0], header...), side...)
-	f = append(f, data[from:from+need]...)
-	f[1] |= 1
-	f[2] &^= 2
-	f[4] = 0
-	index := 0
-	for i := 14; i > 0; i-- {
-		if size := 144 * 1000 * mpegBitrates[1][2][i] / h.rate / 2; size >= len(f) {
-			index = i
-		}
-	}
-	if index == 0 {
-		return nil, errNeedsFFmpeg
-	}
-	f[2] = f[2]&0x0f | byte(index)<<4
-	f = append(f, make([]byte, 144*1000*mpegBitrates[1][2][index]/h.rate/2-len(f))...)
-	r.frame = f
-	r.kept = append(r.kept[:0], data[max(0, len(data)-255):]...)
-	return f, nil
 }
 
 // length is how many samples the stream has for one channel after cutting delay and padding.
 func (info mp3Info) length(frames int64) int64 {
-	return max(0, frames*int64(info.samples)-int64(info.delay)-int64(info.padding))
+	return max(0, frames*int64(info.Samples)-int64(info.delay)-int64(info.padding))
+}
+
+// there is how many samples the frames that were found give. Where some are missing, so is the padding.
+func (info mp3Info) there(frames int64) int64 {
+	if info.frames > frames {
+		return max(0, frames*int64(info.Samples)-int64(info.delay))
+	}
+	return info.length(frames)
 }
 
 func mp3Length(in *soundFile, offset int64) (frames int64, rate int, err error) {
@@ -347,11 +272,11 @@ func mp3Length(in *soundFile, offset int64) (frames int64, rate int, err error) 
 		return 0, 0, err
 	}
 	// The tag's count is not trusted: the file may be cut off.
-	n, _, err := scanMP3(in, info, 0)
+	scan, err := scanMP3(in, info, 0)
 	if err != nil {
 		return 0, 0, err
 	}
-	return info.length(n), info.rate, nil
+	return info.there(scan.frames), info.Rate, nil
 }
 
 // mp3Preroll is how many frames are decoded and dropped before a segment: the bit reservoir (511 bytes)
@@ -364,13 +289,13 @@ func (t *Tools) decodeMP3(in *soundFile, offset int64, seg Segment) (*Sound, err
 		return nil, err
 	}
 	// Where decoding starts: some frames early, to fill the reservoir and the filter bank.
-	start, _ := seg.frames(info.rate)
-	mark := max(0, (start+int64(info.delay))/int64(info.samples)-mp3Preroll)
-	there, startOffset, err := scanMP3(in, info, mark)
+	start, _ := seg.frames(info.Rate)
+	mark := max(0, (start+int64(info.delay))/int64(info.Samples)-mp3Preroll)
+	scan, err := scanMP3(in, info, mark)
 	if err != nil {
 		return nil, err
 	}
-	f := soundFormat{rate: info.rate, channels: info.channels, frames: -1, codec: "mp3"}
+	f := soundFormat{rate: info.Rate, channels: info.Channels, frames: -1, codec: "mp3"}
 	if info.frames > 0 {
 		f.frames = info.length(info.frames)
 	}
@@ -378,49 +303,83 @@ func (t *Tools) decodeMP3(in *soundFile, offset int64, seg Segment) (*Sound, err
 		return nil, err
 	}
 	s := newSound(f)
-	if info.frames > there {
-		s.Notes = append(s.Notes, fmt.Sprintf("cut off: %d of the %d frames that the header promises", there, info.frames))
+	switch {
+	case info.frames > scan.frames:
+		s.Notes = append(s.Notes, fmt.Sprintf("cut off: %d of the %d frames that the header promises", scan.frames, info.frames))
+	case info.frames > 0 && info.frames < scan.frames:
+		s.Notes = append(s.Notes, fmt.Sprintf("%d frames, %d more than the header promises", scan.frames, scan.frames-info.frames))
+	case scan.cut:
+		s.Notes = append(s.Notes, "cut off: the last frame is not whole")
 	}
-	length := info.length(there)
-	if info.frames > there { // the padding is in what was cut off
-		length = max(0, there*int64(info.samples)-int64(info.delay))
+	if scan.skipped > 0 {
+		s.Notes = append(s.Notes, fmt.Sprintf("%d bytes between the frames are no sound", scan.skipped))
 	}
-	first, last, err := t.span(s, f, in.path, seg, length)
+	first, last, err := t.span(s, f, in.path, seg, info.there(scan.frames))
 	if err != nil {
 		return nil, err
 	}
-	frames := mp3Frames{in: in, first: info.mpegHeader, pos: startOffset}
-	d, err := mp3.NewDecoder(&mp3Reader{frames: frames})
-	if err != nil {
-		return nil, in.decodeError(err)
-	}
-	begin := first + int64(info.delay)
-	from := mark * int64(info.samples)
-	want := (last - first) * int64(f.channels)
-	s.Data = make([]float32, 0, want)
-	// go-mp3 gives 16-bit stereo, also for mono.
-	raw := make([]byte, 1<<14)
-	for skip := (begin - from) * 4; int64(len(s.Data)) < want; {
-		n, err := io.ReadFull(d, raw)
-		b := raw[:n&^3]
-		if skip > 0 {
-			k := min(skip, int64(len(b)))
-			b, skip = b[k:], skip-k
-		}
-		for ; len(b) >= 4 && int64(len(s.Data)) < want; b = b[4:] {
-			s.Data = append(s.Data, float32(int16(binary.LittleEndian.Uint16(b)))*(1.0/(1<<15)))
-			if f.channels == 2 {
-				s.Data = append(s.Data, float32(int16(binary.LittleEndian.Uint16(b[2:])))*(1.0/(1<<15)))
-			}
-		}
-		if err != nil {
-			if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-				return nil, in.decodeError(err)
-			}
-			break
-		}
+	if err := readMP3(s, info.walk(in, scan.offset), first+int64(info.delay)-mark*int64(info.Samples), last-first); err != nil {
+		return nil, err
 	}
 	return s, t.settle(s, f, in.path, seg, first)
+}
+
+// readMP3 decodes what follows, drops skip samples and keeps want.
+func readMP3(s *Sound, frames *mp3Frames, skip, want int64) error {
+	channels := s.SourceChannels
+	s.Data = make([]float32, 0, want*int64(channels))
+	var d mp3.Decoder
+	out := make([]float32, 2*1152)
+	decoded, damaged, mixed := 0, 0, false
+	for int64(len(s.Data)) < want*int64(channels) {
+		frame, _, err := frames.next()
+		if err != nil {
+			return err
+		}
+		if frame == nil {
+			break
+		}
+		n, err := d.Decode(frame, out)
+		decoded++
+		if err != nil {
+			damaged++
+			n = frames.first.Samples
+			clear(out)
+		}
+		h, _ := mp3.ParseHeader(frame)
+		if h.Channels != channels {
+			mixed = true
+			convertChannels(out, n, h.Channels)
+		}
+		b := out[:n*channels]
+		k := min(skip, int64(n))
+		skip -= k
+		b = b[k*int64(channels):]
+		s.Data = append(s.Data, b[:min(int64(len(b)), want*int64(channels)-int64(len(s.Data)))]...)
+	}
+	if damaged > 0 {
+		if 2*damaged > decoded {
+			return fault.Corruptf("corrupt_audio", "%s: %d of %d MPEG audio frames are damaged", frames.in.path, damaged, decoded)
+		}
+		s.Notes = append(s.Notes, fmt.Sprintf("%d of %d frames are damaged and silent", damaged, decoded))
+	}
+	if mixed {
+		s.Notes = append(s.Notes, "mono and stereo change from frame to frame")
+	}
+	return nil
+}
+
+// convertChannels makes n frames of stereo out of mono, or mono (the mean) out of stereo, in place.
+func convertChannels(b []float32, n, have int) {
+	if have == 1 {
+		for i := n - 1; i >= 0; i-- {
+			b[2*i], b[2*i+1] = b[i], b[i]
+		}
+		return
+	}
+	for i := range n {
+		b[i] = (b[2*i] + b[2*i+1]) / 2
+	}
 }
 
 // settle ends a decoder that learned only at the end how much there is.

@@ -206,8 +206,8 @@ func (s *Sound) checkFinite(path string) error {
 }
 
 // DecodeSound decodes a segment of the first audio track of a file. The content decides how, not the
-// name: WAV (also RF64, BW64), AIFF, FLAC, MP3 (layer III of MPEG-1 and MPEG-2) and Ogg Vorbis are read by
-// Go code, everything else by ffmpeg. Memory is bounded by the segment, and a segment by
+// name: WAV (also RF64, BW64), AIFF, FLAC, MP3 (layer III of MPEG-1, MPEG-2 and MPEG-2.5) and Ogg Vorbis are
+// read by Go code, everything else by ffmpeg. Memory is bounded by the segment, and a segment by
 // Tools.MaxSoundBytes.
 //
 // A file that ends before its header says is decoded as far as it goes: MissingSeconds, DeclaredSeconds
