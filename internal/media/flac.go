@@ -9,11 +9,12 @@ import (
 	"hash"
 	"io"
 	"math/bits"
+	"slices"
 
 	"prep/internal/fault"
 )
 
-// FLAC (RFC 9639) is decoded here and not by github.com/mewkiz/flac, which the tests compare it to: that
+// FLAC (RFC 9639, and in Ogg as in its section 10.1) is decoded here and not by github.com/mewkiz/flac, which the tests compare it to: that
 // library's bit reader takes a byte at a time through a TeeReader and needs two to five times as long (see
 // BenchmarkDecodeSound), and it does not tell a file that is cut off from one that is damaged, nor a frame
 // that is missing. The bit buffer of 64 bits and the residual loop on it decide the speed.
@@ -47,18 +48,7 @@ func readFLACInfo(in *soundFile, offset int64) (flacInfo, error) {
 			if kind != 0 || size < 34 || len(b) < 38 {
 				return bad("a FLAC file without stream information")
 			}
-			b := b[4:]
-			f.minBlock, f.maxBlock = int(binary.BigEndian.Uint16(b)), int(binary.BigEndian.Uint16(b[2:]))
-			v := binary.BigEndian.Uint64(b[10:])
-			f.rate = int(v >> 44)
-			f.channels = int(v>>41&7) + 1
-			f.bits = int(v>>36&31) + 1
-			f.frames = int64(v & (1<<36 - 1))
-			if f.frames == 0 {
-				f.frames = -1
-			}
-			copy(f.sum[:], b[18:34])
-			f.codec = "flac"
+			f.parse(b[4:])
 		}
 		pos += 4 + size
 		if b[0]&0x80 != 0 {
@@ -66,13 +56,29 @@ func readFLACInfo(in *soundFile, offset int64) (flacInfo, error) {
 		}
 	}
 	f.start = pos
-	if f.bits < 4 || f.bits > 31 {
-		if f.bits == 32 {
-			return f, fault.Unsupportedf("unsupported_codec", "%s: FLAC with 32 bits; convert it to 24", in.path)
-		}
-		return bad(fmt.Sprintf("FLAC with %d bits", f.bits))
-	}
 	return f, f.check(in.path)
+}
+
+// parse reads the 34 bytes of STREAMINFO.
+func (f *flacInfo) parse(b []byte) {
+	f.minBlock, f.maxBlock = int(binary.BigEndian.Uint16(b)), int(binary.BigEndian.Uint16(b[2:]))
+	v := binary.BigEndian.Uint64(b[10:])
+	f.rate = int(v >> 44)
+	f.channels = int(v>>41&7) + 1
+	f.bits = int(v>>36&31) + 1
+	f.frames = int64(v & (1<<36 - 1))
+	if f.frames == 0 {
+		f.frames = -1
+	}
+	copy(f.sum[:], b[18:34])
+	f.codec = "flac"
+}
+
+func (f *flacInfo) check(path string) error {
+	if f.bits < 4 {
+		return fault.Corruptf("bad_header", "%s: FLAC with %d bits", path, f.bits)
+	}
+	return f.soundFormat.check(path)
 }
 
 // flacLength counts the samples. Without a length in the header all frames are decoded: their sizes are
@@ -85,7 +91,7 @@ func flacLength(in *soundFile, offset int64) (frames int64, rate int, err error)
 	if f.frames > 0 {
 		return f.frames, f.rate, nil
 	}
-	d := &flacDecoder{in: in, flacInfo: f, pos: f.start}
+	d := newFLACDecoder(in, f)
 	for {
 		n, err := d.frame()
 		if err != nil {
@@ -121,7 +127,7 @@ func (t *Tools) decodeFLAC(in *soundFile, offset int64, seg Segment) (*Sound, er
 			return nil, err
 		}
 	}
-	d := &flacDecoder{in: in, flacInfo: f, pos: f.start}
+	d := newFLACDecoder(in, f)
 	if first > 0 {
 		if err := d.seek(first); err != nil {
 			return nil, err
@@ -133,7 +139,7 @@ func (t *Tools) decodeFLAC(in *soundFile, offset int64, seg Segment) (*Sound, er
 			return nil, err
 		}
 		// Bytes that looked like a frame may have misled the search; from the start it is certain.
-		d = &flacDecoder{in: in, flacInfo: f, pos: f.start}
+		d = newFLACDecoder(in, f)
 		s.Data, s.Notes = nil, nil
 		if err := t.readFLAC(d, s, first, end); err != nil {
 			return nil, err
@@ -148,10 +154,9 @@ func (t *Tools) readFLAC(d *flacDecoder, s *Sound, first, end int64) error {
 	if d.at == 0 && d.flacInfo.sum != [16]byte{} && end == d.flacInfo.frames {
 		sum = md5.New()
 	}
-	scale := float32(1) / float32(int64(1)<<(d.bits-1))
 	channels := d.channels
 	if end >= 0 { // not more than the file can hold: a constant frame of 65535 samples has 14 bytes or more
-		capacity := min(end-first, (d.in.size/14+1)*65536)
+		capacity := min(end-first, (d.window.in.size/14+1)*65536)
 		s.Data = make([]float32, 0, capacity*int64(channels))
 	}
 	limit := t.maxFrames(d.soundFormat)
@@ -180,33 +185,14 @@ func (t *Tools) readFLAC(d *flacDecoder, s *Sound, first, end int64) error {
 			continue
 		}
 		if at+to-first > limit {
-			return t.checkLength(d.soundFormat, d.in.path, at+to-first)
+			return t.checkLength(d.soundFormat, d.window.in.path, at+to-first)
 		}
 		have := len(s.Data)
-		s.Data = append(s.Data, make([]float32, int(to-from)*channels)...)
-		out := s.Data[have:]
-		switch channels {
-		case 1:
-			for i, v := range d.planes[0][from:to] {
-				out[i] = float32(v) * scale
-			}
-		case 2:
-			l, r := d.planes[0][from:to], d.planes[1][from:to]
-			r = r[:len(l)]
-			for i, v := range l {
-				out[2*i] = float32(v) * scale
-				out[2*i+1] = float32(r[i]) * scale
-			}
-		default:
-			for c := range channels {
-				for i, v := range d.planes[c][from:to] {
-					out[i*channels+c] = float32(v) * scale
-				}
-			}
-		}
+		s.Data = slices.Grow(s.Data, int(to-from)*channels)[:have+int(to-from)*channels]
+		d.interleave(s.Data[have:], int(from), int(to))
 	}
 	if sum != nil && !bytes.Equal(sum.Sum(nil), d.flacInfo.sum[:]) {
-		return fault.Corruptf("corrupt_audio", "%s: the sound is not the one that was encoded (MD5 differs)", d.in.path)
+		return fault.Corruptf("corrupt_audio", "%s: the sound is not the one that was encoded (MD5 differs)", d.window.in.path)
 	}
 	return nil
 }
@@ -214,55 +200,36 @@ func (t *Tools) readFLAC(d *flacDecoder, s *Sound, first, end int64) error {
 // flacDecoder decodes frame after frame. Its scratch is reused.
 type flacDecoder struct {
 	flacInfo
-	in     *soundFile
 	pos    int64 // file offset of the next frame
 	at     int64 // sample number of the next frame
 	begun  bool  // a frame has been read
 	next   uint64
-	window []byte // part of the file
-	base   int64  // its offset
+	window fileWindow
 	planes [8][]int32
+	wide   []int64 // the difference of two channels of 32 bits
 	raw    []byte
 	r      flacBits
 }
 
-const (
-	flacWindow    = 256 << 10
-	flacMaxWindow = 8 << 20 // longer than any frame of 65535 samples, 8 channels and 31 bits stored as they are
-)
-
-// look returns the file from pos on: at least want bytes unless the file ends.
-func (d *flacDecoder) look(pos int64, want int) ([]byte, error) {
-	if pos < d.base || pos+int64(want) > d.base+int64(len(d.window)) && d.base+int64(len(d.window)) < d.in.size || d.window == nil {
-		n := min(int64(max(want, flacWindow)), d.in.size-pos)
-		if n <= 0 {
-			return nil, nil
-		}
-		if int64(cap(d.window)) < n {
-			d.window = make([]byte, n)
-		}
-		d.window = d.window[:n]
-		if k, err := d.in.ReadAt(d.window, pos); err != nil && (!errors.Is(err, io.EOF) || int64(k) < n) {
-			d.window = nil
-			return nil, d.in.readError(err)
-		}
-		d.base = pos
-	}
-	return d.window[min(pos-d.base, int64(len(d.window))):], nil
+func newFLACDecoder(in *soundFile, info flacInfo) *flacDecoder {
+	return &flacDecoder{flacInfo: info, window: fileWindow{in: in}, pos: info.start}
 }
+
+// flacMaxFrame is longer than any frame of 65535 samples, 8 channels and 32 bits stored as they are.
+const flacMaxFrame = 8 << 20
 
 // frame decodes the next frame into planes and returns its samples. io.EOF: the file ends before it, or
 // holds no more frames; io.ErrUnexpectedEOF: the file ends inside it.
 func (d *flacDecoder) frame() (int, error) {
 	for want := 1 << 15; ; want *= 4 {
-		b, err := d.look(d.pos, want)
+		b, err := d.window.look(d.pos, want)
 		if err != nil {
 			return 0, err
 		}
 		if len(b) == 0 {
 			return 0, io.EOF
 		}
-		atEnd := d.pos+int64(len(b)) == d.in.size
+		atEnd := d.pos+int64(len(b)) == d.window.in.size
 		n, used, err := d.decodeFrame(b)
 		if err == nil {
 			d.pos += int64(used)
@@ -274,14 +241,14 @@ func (d *flacDecoder) frame() (int, error) {
 			if broken.lost && (d.flacInfo.frames < 0 || isTagV1(b)) && d.begun {
 				return 0, io.EOF // what follows the last frame is no frame
 			}
-			return 0, fault.Corruptf("corrupt_audio", "%s: damaged at %.3f s: %s", d.in.path, float64(d.at)/float64(d.rate), broken.what)
+			return 0, fault.Corruptf("corrupt_audio", "%s: damaged at %.3f s: %s", d.window.in.path, float64(d.at)/float64(d.rate), broken.what)
 		}
 		// The window ended inside the frame.
 		if atEnd {
 			return 0, io.ErrUnexpectedEOF
 		}
-		if want > flacMaxWindow {
-			return 0, fault.Corruptf("corrupt_audio", "%s: damaged at %.3f s: a frame without end", d.in.path, float64(d.at)/float64(d.rate))
+		if want > flacMaxFrame {
+			return 0, fault.Corruptf("corrupt_audio", "%s: damaged at %.3f s: a frame without end", d.window.in.path, float64(d.at)/float64(d.rate))
 		}
 	}
 }
@@ -408,7 +375,12 @@ func (d *flacDecoder) decodeFrame(b []byte) (n, used int, err error) {
 		if h.assignment == 8 && c == 1 || h.assignment == 9 && c == 0 || h.assignment == 10 && c == 1 {
 			width++ // a difference
 		}
-		if err := d.r.subframe(d.planes[c], width); err != nil {
+		if width == 33 {
+			err = d.r.subframeWide(d.wideSide(h.block), d.planes[c])
+		} else {
+			err = d.r.subframe(d.planes[c], width)
+		}
+		if err != nil {
 			if d.r.over() {
 				err = io.ErrUnexpectedEOF // what was found wrong are the zeros behind the end
 			}
@@ -422,7 +394,9 @@ func (d *flacDecoder) decodeFrame(b []byte) (n, used int, err error) {
 	if crc16(b[:end]) != binary.BigEndian.Uint16(b[end:]) {
 		return 0, 0, &flacError{"the checksum of a frame is wrong", false}
 	}
-	if l := d.planes[0]; h.assignment >= 8 {
+	if h.assignment >= 8 && d.bits == 32 {
+		d.joinWide(h.assignment)
+	} else if l := d.planes[0]; h.assignment >= 8 {
 		r := d.planes[1][:len(l)]
 		switch h.assignment {
 		case 8: // left, left - right
@@ -445,6 +419,55 @@ func (d *flacDecoder) decodeFrame(b []byte) (n, used int, err error) {
 		d.next = h.number + uint64(h.block)
 	}
 	return h.block, end + 2, nil
+}
+
+// wideSide is the scratch for a difference of 33 bits.
+func (d *flacDecoder) wideSide(n int) []int64 {
+	if cap(d.wide) < n {
+		d.wide = make([]int64, n)
+	}
+	d.wide = d.wide[:n]
+	return d.wide
+}
+
+// joinWide makes left and right of what a frame of 32 bits holds.
+func (d *flacDecoder) joinWide(assignment uint32) {
+	l, r := d.planes[0], d.planes[1]
+	for i, s := range d.wide {
+		switch assignment {
+		case 8:
+			r[i] = int32(int64(l[i]) - s)
+		case 9:
+			l[i] = int32(s + int64(r[i]))
+		case 10:
+			m := int64(l[i])<<1 | s&1
+			l[i], r[i] = int32((m+s)>>1), int32((m-s)>>1)
+		}
+	}
+}
+
+// interleave converts the samples [from, to) of the frame: out[i] = sample / 2^(bits-1).
+func (d *flacDecoder) interleave(out []float32, from, to int) {
+	scale := float32(1) / float32(int64(1)<<(d.bits-1))
+	switch d.channels {
+	case 1:
+		for i, v := range d.planes[0][from:to] {
+			out[i] = float32(v) * scale
+		}
+	case 2:
+		l, r := d.planes[0][from:to], d.planes[1][from:to]
+		r = r[:len(l)]
+		for i, v := range l {
+			out[2*i] = float32(v) * scale
+			out[2*i+1] = float32(r[i]) * scale
+		}
+	default:
+		for c := range d.channels {
+			for i, v := range d.planes[c][from:to] {
+				out[i*d.channels+c] = float32(v) * scale
+			}
+		}
+	}
 }
 
 // appendRaw appends the frame as the MD5 is made of it: interleaved, little-endian, whole bytes.
@@ -475,14 +498,14 @@ func (d *flacDecoder) seek(sample int64) error {
 	if d.flacInfo.frames <= 0 {
 		return nil
 	}
-	lo, hi := d.start, d.in.size
-	for hi-lo > 2*flacWindow {
+	lo, hi := d.start, d.window.in.size
+	for hi-lo > 2*windowSize {
 		mid := lo + (hi-lo)/2
-		b, err := d.look(mid, flacWindow)
+		b, err := d.window.look(mid, windowSize)
 		if err != nil {
 			return err
 		}
-		b = b[:min(len(b), flacWindow)]
+		b = b[:min(len(b), windowSize)]
 		found := false
 		for i := 0; i+16 < len(b); i++ {
 			if b[i] != 0xff || b[i+1]&0xfe != 0xf8 {
@@ -734,6 +757,82 @@ func (r *flacBits) subframe(out []int32, width uint) error {
 	return nil
 }
 
+// subframeWide decodes a channel whose samples have 33 bits: the difference of two of 32. scratch is for the
+// residual, whose numbers have 32 bits at most (RFC 9639, 9.2.7.3).
+func (r *flacBits) subframeWide(out []int64, scratch []int32) error {
+	width := uint(33)
+	signed := func() int64 {
+		v := uint64(r.unsigned(width-1))<<1 | uint64(r.unsigned(1))
+		return int64(v<<(64-width)) >> (64 - width)
+	}
+	if r.unsigned(1) != 0 {
+		return &flacError{"a subframe is damaged", false}
+	}
+	kind := int(r.unsigned(6))
+	var wasted uint
+	if r.unsigned(1) == 1 {
+		wasted = uint(r.unary(33)) + 1
+		if wasted >= width {
+			return &flacError{"a subframe is damaged", false}
+		}
+		width -= wasted
+	}
+	var c [32]int64
+	order, shift := 0, uint(0)
+	switch {
+	case kind == 0:
+		v := signed()
+		for i := range out {
+			out[i] = v
+		}
+	case kind == 1:
+		for i := range out {
+			out[i] = signed()
+		}
+	case kind >= 8 && kind <= 12 || kind >= 32:
+		if order = kind - 8; kind >= 32 {
+			order = kind - 31
+		}
+		if order > len(out) {
+			return &flacError{"a predictor is longer than its block", false}
+		}
+		for i := range order {
+			out[i] = signed()
+		}
+		if kind >= 32 {
+			precision, s := uint(r.unsigned(4))+1, r.signed(5)
+			if precision == 16 || s < 0 {
+				return &flacError{"a predictor is damaged", false}
+			}
+			for i := range order {
+				c[i] = int64(r.signed(precision))
+			}
+			shift = uint(s)
+		} else {
+			copy(c[:], [5][]int64{{}, {1}, {2, -1}, {3, -3, 1}, {4, -6, 4, -1}}[order])
+		}
+		if err := r.residual(scratch, order); err != nil {
+			return err
+		}
+		for i := order; i < len(out); i++ {
+			var sum int64
+			for j := range order {
+				sum += c[j] * out[i-1-j]
+			}
+			out[i] = sum>>shift + int64(scratch[i])
+		}
+	default:
+		return &flacError{"a subframe of an unknown kind", false}
+	}
+	for i := range out {
+		out[i] <<= wasted
+	}
+	if r.over() {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+
 // fixedPredict adds the polynomial predictors of RFC 9639, 9.2.5 to the residual in place.
 func fixedPredict(out []int32, order int) {
 	switch order {
@@ -819,4 +918,76 @@ func crc16(b []byte) (c uint16) {
 		c = c<<8 ^ t[0][byte(c>>8)^v]
 	}
 	return c
+}
+
+// openOggFLAC reads the headers of FLAC in Ogg: STREAMINFO in the first packet, a packet for each further
+// metadata block. Every packet after them is a frame.
+func openOggFLAC(in *soundFile) (*oggSound, error) {
+	o := newOggStream(in)
+	packets, err := o.headerPackets(1, maxVorbisHeaders)
+	if err != nil {
+		return nil, err
+	}
+	id := packets[0]
+	if len(id) < 9+4+4+34 || string(id[9:13]) != "fLaC" || id[13]&0x7f != 0 {
+		return nil, fault.Corruptf("bad_header", "%s: FLAC in Ogg without stream information", in.path)
+	}
+	d := &oggFLAC{}
+	d.flac.window.in = in
+	d.flac.parse(id[17:])
+	if err := d.flac.check(in.path); err != nil {
+		return nil, err
+	}
+	for last, n := id[13]&0x80 != 0, 0; !last; n++ {
+		if packets, err = o.headerPackets(1, maxVorbisHeaders); err != nil {
+			return nil, err
+		}
+		if len(packets[0]) < 4 || n == 1000 {
+			return nil, fault.Corruptf("bad_header", "%s: the FLAC metadata in Ogg are damaged", in.path)
+		}
+		last = packets[0][0]&0x80 != 0
+	}
+	return &oggSound{soundFormat: d.flac.soundFormat, oggStream: o, oggDecoder: d, finish: d.finish}, nil
+}
+
+// oggFLAC decodes packets that are FLAC frames.
+type oggFLAC struct {
+	flac flacDecoder
+	sum  hash.Hash
+	out  []float32
+}
+
+func (d *oggFLAC) decode(packet []byte) ([]float32, error) {
+	if len(packet) == 0 {
+		return nil, nil
+	}
+	n, _, err := d.flac.decodeFrame(packet)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = &flacError{"a frame is longer than its packet", false}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if d.sum != nil {
+		d.flac.raw = d.flac.appendRaw(d.flac.raw[:0], n)
+		d.sum.Write(d.flac.raw)
+	}
+	d.out = slices.Grow(d.out[:0], n*d.flac.channels)[:n*d.flac.channels]
+	d.flac.interleave(d.out, 0, n)
+	return d.out, nil
+}
+
+func (d *oggFLAC) restart() {
+	d.flac.begun = false
+	if d.sum = nil; d.flac.sum != [16]byte{} {
+		d.sum = md5.New()
+	}
+}
+
+// finish checks the sum of all that was decoded since the start.
+func (d *oggFLAC) finish() error {
+	if d.sum != nil && !bytes.Equal(d.sum.Sum(nil), d.flac.sum[:]) {
+		return fault.Corruptf("corrupt_audio", "%s: the sound is not the one that was encoded (MD5 differs)", d.flac.window.in.path)
+	}
+	return nil
 }

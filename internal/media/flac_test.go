@@ -154,7 +154,7 @@ func flacWithoutFrame(t testing.TB, b []byte, n int) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &flacDecoder{in: in, flacInfo: info, pos: info.start}
+	d := newFLACDecoder(in, info)
 	for range n {
 		if _, err := d.frame(); err != nil {
 			t.Fatal(err)

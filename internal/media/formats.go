@@ -59,12 +59,12 @@ var formats = []Format{
 	{".rf64", sample.Audio, "WAV", false},
 	{".flac", sample.Audio, "FLAC", false},
 	{".mp3", sample.Audio, "MP3", false},
-	{".ogg", sample.Audio, "Ogg", false}, // Vorbis; Opus inside is found by content and needs ffmpeg
+	{".ogg", sample.Audio, "Ogg", false}, // Vorbis, Opus, FLAC; Speex inside is found by content and needs ffmpeg
 	{".oga", sample.Audio, "Ogg", false},
 	{".aif", sample.Audio, "AIFF", false},
 	{".aiff", sample.Audio, "AIFF", false},
 	{".aifc", sample.Audio, "AIFF", false},
-	{".opus", sample.Audio, "Opus", true},
+	{".opus", sample.Audio, "Opus", false},
 	{".m4a", sample.Audio, "MPEG-4 audio", true},
 	{".m4b", sample.Audio, "MPEG-4 audio", true},
 	{".aac", sample.Audio, "AAC", true},

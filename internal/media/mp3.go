@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 
 	"prep/internal/fault"
 	"prep/internal/media/mp3"
@@ -154,32 +153,13 @@ func readMP3Info(in *soundFile, offset int64) (mp3Info, error) {
 // mp3Frames walks the frames of a stream from an offset of the file on. What is no frame is skipped, as are
 // frames of another kind; a last frame that is cut off is dropped. It reads the file a block at a time.
 type mp3Frames struct {
-	in      *soundFile
+	window  fileWindow
 	first   mp3.Header
 	free    int
 	pos     int64 // where to look for the next frame
-	buf     []byte
-	base    int64 // file offset of buf[0]
 	lost    int64 // bytes skipped since the last frame
 	skipped int64 // bytes between frames that are none
 	cut     bool  // the last frame is not whole
-}
-
-// look returns the file from the position on: at least two frames unless it ends.
-func (m *mp3Frames) look() ([]byte, error) {
-	const block, ahead = 1 << 16, mp3.MaxFrameSize + 8
-	if end := m.base + int64(len(m.buf)); m.buf == nil || m.pos < m.base || m.pos+ahead > end && end < m.in.size {
-		if m.buf == nil {
-			m.buf = make([]byte, block)
-		}
-		n := min(block, m.in.size-m.pos)
-		m.buf = m.buf[:max(0, n)]
-		if k, err := m.in.ReadAt(m.buf, m.pos); err != nil && (!errors.Is(err, io.EOF) || k < len(m.buf)) {
-			return nil, m.in.readError(err)
-		}
-		m.base = m.pos
-	}
-	return m.buf[min(m.pos-m.base, int64(len(m.buf))):], nil
 }
 
 // header reads a header of this stream at the start of b; its Size is set also in the free format.
@@ -196,8 +176,8 @@ func (m *mp3Frames) header(b []byte) (mp3.Header, bool) {
 
 // next returns the bytes of the next frame, valid until the next call, and where they lie; nil at the end.
 func (m *mp3Frames) next() (frame []byte, at int64, err error) {
-	for m.pos+4 <= m.in.size {
-		b, err := m.look()
+	for m.pos+4 <= m.window.in.size {
+		b, err := m.window.look(m.pos, 2*mp3.MaxFrameSize)
 		if err != nil || len(b) < 4 {
 			return nil, 0, err
 		}
@@ -224,7 +204,7 @@ func (m *mp3Frames) next() (frame []byte, at int64, err error) {
 }
 
 func (info mp3Info) walk(in *soundFile, pos int64) *mp3Frames {
-	return &mp3Frames{in: in, first: info.Header, free: info.free, pos: pos}
+	return &mp3Frames{window: fileWindow{in: in}, first: info.Header, free: info.free, pos: pos}
 }
 
 // mp3Scan is what a walk over all frames finds.
@@ -359,7 +339,7 @@ func readMP3(s *Sound, frames *mp3Frames, skip, want int64) error {
 	}
 	if damaged > 0 {
 		if 2*damaged > decoded {
-			return fault.Corruptf("corrupt_audio", "%s: %d of %d MPEG audio frames are damaged", frames.in.path, damaged, decoded)
+			return fault.Corruptf("corrupt_audio", "%s: %d of %d MPEG audio frames are damaged", frames.window.in.path, damaged, decoded)
 		}
 		s.Notes = append(s.Notes, fmt.Sprintf("%d of %d frames are damaged and silent", damaged, decoded))
 	}

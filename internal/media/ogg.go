@@ -6,363 +6,484 @@ import (
 	"errors"
 	"io"
 
-	"github.com/jfreymuth/oggvorbis"
-
 	"prep/internal/fault"
 )
 
-// Ogg Vorbis is decoded by github.com/jfreymuth/oggvorbis. Its headers are looked over here first, because
-// that library allocates what they claim: a number of comments, and codebooks of entries x dimensions
-// (Vorbis I, 3.2.1 and 5.2.1).
+// Ogg (RFC 3533) is a row of pages: "OggS", flags, a granule position (where the last packet that ends on the
+// page ends, in samples), the stream's serial number, a checksum, and up to 255 segments of up to 255 bytes;
+// a segment of less than 255 ends a packet. Vorbis (vorbis.go), Opus (opus.go) and FLAC (flac.go) are decoded
+// from it by Go code. A file with several streams, side by side or one after the other, is left to ffmpeg.
+//
+// Our own reader and not a library's: it goes to a segment by page headers alone, tells a file that is cut off
+// from one that is damaged, and trims both ends to the sample as the granule positions say.
 
 const (
-	maxVorbisHeaders  = 4 << 20 // bytes of the three header packets; cover art lies in the comments
-	maxCodebookValues = 1 << 22 // of all codebooks; encoders use some ten thousand
+	oggHeaderSize = 27
+	oggMaxPage    = oggHeaderSize + 255 + 255*255
+
+	oggContinued = 1 // flags: the first packet began on the page before
+	oggFirst     = 2 // the stream's first page
+	oggLast      = 4 // its last
+
+	// maxOggPacket bounds a packet: a FLAC frame of 65535 samples and 8 channels stored as they are.
+	maxOggPacket = 4 << 20
 )
 
-// vorbisStream is what the pages say.
-type vorbisStream struct {
-	soundFormat
-	foreign bool // other streams are in the file, or another follows
-}
-
-// oggPages walks the pages of a file. Only what is asked for is read.
-type oggPages struct {
-	in  *soundFile
-	pos int64
-}
-
 type oggPage struct {
+	at      int64 // offset in the file
 	flags   byte
-	granule int64
+	granule int64 // -1: no packet ends here
 	serial  uint32
 	lacing  []byte
-	body    int64 // offset
-	size    int64
+	size    int64 // of all
 }
 
-// next reads the header of the page at the position; io.EOF at the end.
-func (o *oggPages) next() (oggPage, error) {
-	b, err := o.in.head(o.pos, 27+255)
-	if err != nil {
-		return oggPage{}, err
+// parseOggPage reads the header at the start of b, which lies at offset at; false if there is none.
+func parseOggPage(b []byte, at int64) (p oggPage, ok bool) {
+	if len(b) < oggHeaderSize || string(b[:4]) != "OggS" || b[4] != 0 || len(b) < oggHeaderSize+int(b[26]) {
+		return p, false
 	}
-	if len(b) < 27 || string(b[:4]) != "OggS" || b[4] != 0 || len(b) < 27+int(b[26]) {
-		return oggPage{}, io.EOF
-	}
-	p := oggPage{
+	p = oggPage{
+		at:      at,
 		flags:   b[5],
 		granule: int64(binary.LittleEndian.Uint64(b[6:])),
 		serial:  binary.LittleEndian.Uint32(b[14:]),
-		lacing:  b[27 : 27+int(b[26])],
-		body:    o.pos + 27 + int64(b[26]),
+		lacing:  b[oggHeaderSize : oggHeaderSize+int(b[26])],
 	}
+	p.size = int64(oggHeaderSize + len(p.lacing))
 	for _, n := range p.lacing {
 		p.size += int64(n)
 	}
-	o.pos = p.body + p.size
-	return p, nil
+	return p, true
 }
 
-// readVorbisHeaders collects the first three packets of the first stream and checks them.
-func readVorbisHeaders(in *soundFile) (vorbisStream, error) {
-	bad := func(what string) (vorbisStream, error) {
-		return vorbisStream{}, fault.Corruptf("bad_header", "%s: %s", in.path, what)
+// oggCRC is the checksum of a whole page, whose own four bytes of it count as zeros.
+func oggCRC(page []byte) uint32 {
+	c := crc32Ogg(0, page[:22])
+	c = crc32Ogg(c, []byte{0, 0, 0, 0})
+	return crc32Ogg(c, page[26:])
+}
+
+// oggCRCTable is of the polynomial 0x04c11db7, not reflected: table k moves a byte's remainder on by k bytes.
+var oggCRCTable = func() (t [8][256]uint32) {
+	for i := range 256 {
+		c := uint32(i) << 24
+		for range 8 {
+			c = c<<1 ^ uint32(int32(c)>>31)&0x04c11db7
+		}
+		t[0][i] = c
 	}
-	var v vorbisStream
-	var packets [][]byte
-	var packet []byte
-	var serial uint32
-	pages := &oggPages{in: in}
-	for n := 0; len(packets) < 3; n++ {
-		p, err := pages.next()
-		if errors.Is(err, io.EOF) || err == nil && p.body+p.size > in.size {
-			return bad("the Vorbis headers are cut off")
+	for k := 1; k < 8; k++ {
+		for i := range 256 {
+			c := t[k-1][i]
+			t[k][i] = c<<8 ^ t[0][c>>24]
 		}
-		if err != nil {
-			return v, err
-		}
-		if n == 0 {
-			serial = p.serial
-		}
-		if p.serial != serial || len(p.lacing) == 0 {
-			v.foreign = true
-			if n > 10000 {
-				return bad("the Vorbis headers are not to be found")
+	}
+	return t
+}()
+
+func crc32Ogg(c uint32, b []byte) uint32 {
+	t := &oggCRCTable
+	for ; len(b) >= 8; b = b[8:] {
+		c = t[7][b[0]^byte(c>>24)] ^ t[6][b[1]^byte(c>>16)] ^ t[5][b[2]^byte(c>>8)] ^ t[4][b[3]^byte(c)] ^
+			t[3][b[4]] ^ t[2][b[5]] ^ t[1][b[6]] ^ t[0][b[7]]
+	}
+	for _, v := range b {
+		c = c<<8 ^ t[0][byte(c>>24)^v]
+	}
+	return c
+}
+
+// oggStream reads the packets of a file's first stream.
+type oggStream struct {
+	in     *soundFile
+	window fileWindow
+	serial uint32
+	begun  bool
+	pos    int64 // offset of the next page
+
+	page   oggPage
+	lacing []byte // what is left of the page
+	body   []byte
+	packet []byte // the packet in work
+	lost   bool   // its beginning is not known: it is skipped
+	cut    bool   // the file ended inside a page
+}
+
+func newOggStream(in *soundFile) *oggStream {
+	return &oggStream{in: in, window: fileWindow{in: in}}
+}
+
+// seek goes to a page.
+func (o *oggStream) seek(page int64) {
+	o.pos, o.lacing, o.packet, o.lost = page, nil, o.packet[:0], true
+}
+
+// oggPacket is one packet; its data are valid until the next call.
+type oggPacket struct {
+	data    []byte
+	granule int64 // of the page if the packet is the last to end on it, otherwise -1
+	last    bool  // that page is the stream's last
+}
+
+// next returns the next packet; io.EOF when no whole one is left.
+func (o *oggStream) next() (oggPacket, error) {
+	for {
+		for len(o.lacing) == 0 {
+			if err := o.nextPage(); err != nil {
+				return oggPacket{}, err
 			}
+		}
+		if len(o.packet) > 0 && !o.lost && o.page.flags&oggContinued == 0 && len(o.lacing) == len(o.page.lacing) {
+			o.packet = o.packet[:0] // what was begun is not continued
+		}
+		n, segments, done := 0, 0, false
+		for segments < len(o.lacing) && !done {
+			n += int(o.lacing[segments])
+			done = o.lacing[segments] < 255
+			segments++
+		}
+		data := o.body[:n]
+		o.body, o.lacing = o.body[n:], o.lacing[segments:]
+		if !o.lost {
+			if len(o.packet) == 0 && done {
+				return o.finished(data), nil
+			}
+			if len(o.packet)+n > maxOggPacket {
+				return oggPacket{}, fault.Corruptf("corrupt_audio", "%s: an Ogg packet is longer than %d bytes", o.in.path, maxOggPacket)
+			}
+			o.packet = append(o.packet, data...)
+		}
+		if !done {
 			continue
 		}
-		body, err := in.head(p.body, int(p.size))
+		lost := o.lost
+		o.lost = false
+		data, o.packet = o.packet, o.packet[:0]
+		if !lost {
+			return o.finished(data), nil
+		}
+	}
+}
+
+func (o *oggStream) finished(data []byte) oggPacket {
+	p := oggPacket{data: data, granule: -1}
+	for _, n := range o.lacing {
+		if n < 255 { // another one ends here
+			return p
+		}
+	}
+	p.granule, p.last = o.page.granule, o.page.flags&oggLast != 0
+	return p
+}
+
+// nextPage reads and checks the next page of the stream.
+func (o *oggStream) nextPage() error {
+	for {
+		b, err := o.window.look(o.pos, oggMaxPage)
 		if err != nil {
-			return v, err
+			return err
 		}
-		for _, n := range p.lacing {
-			packet, body = append(packet, body[:n]...), body[n:]
-			if n < 255 {
-				packets, packet = append(packets, packet), nil
+		p, ok := parseOggPage(b, o.pos)
+		if !ok {
+			if err := o.lostSync(o.pos); err != nil {
+				return err
 			}
-			if len(packet) > maxVorbisHeaders {
-				return bad("the Vorbis headers are longer than 4 MB")
-			}
+			o.cut = o.cut || len(b) > 0
+			return io.EOF
 		}
-	}
-	id, comment, setup := packets[0], packets[1], packets[2]
-	if len(id) < 30 || string(id[:7]) != "\x01vorbis" {
-		return bad("no Vorbis identification")
-	}
-	rate := binary.LittleEndian.Uint32(id[12:])
-	if rate > maxRate {
-		rate = 0
-	}
-	v.soundFormat = soundFormat{rate: int(rate), channels: int(id[11]), frames: -1, codec: "vorbis"}
-	if err := v.check(in.path); err != nil {
-		return v, err
-	}
-	if short, long := id[28]&15, id[28]>>4; short < 6 || long > 13 || short > long {
-		return bad("Vorbis block sizes outside 64 to 8192")
-	}
-	if !vorbisCommentsFit(comment) {
-		return bad("the Vorbis comments claim more than there is")
-	}
-	if !vorbisCodebooksFit(setup) {
-		return bad("the Vorbis codebooks are damaged or too large")
-	}
-	return v, nil
-}
-
-func vorbisCommentsFit(b []byte) bool {
-	rest, ok := bytes.CutPrefix(b, []byte("\x03vorbis"))
-	take := func() uint32 {
-		if len(rest) < 4 {
-			ok = false
-			return 0
+		if p.size > int64(len(b)) {
+			o.cut = true
+			return io.EOF
 		}
-		v := binary.LittleEndian.Uint32(rest)
-		rest = rest[4:]
-		return v
-	}
-	vendor := take()
-	if !ok || uint64(vendor) > uint64(len(rest)) {
-		return false
-	}
-	rest = rest[vendor:]
-	n := take()
-	return ok && uint64(n)*4 <= uint64(len(rest))
-}
-
-// vorbisCodebooksFit walks the codebooks, which come first in the setup packet, without building them.
-func vorbisCodebooksFit(b []byte) bool {
-	rest, ok := bytes.CutPrefix(b, []byte("\x05vorbis"))
-	if !ok || len(rest) == 0 {
-		return false
-	}
-	r := &lsbReader{b: rest}
-	total := uint64(0)
-	for range r.read(8) + 1 {
-		if r.read(24) != 0x564342 {
-			return false
-		}
-		dimensions, entries := uint64(r.read(16)), uint64(r.read(24))
-		total += max(1, dimensions) * entries
-		if r.over || dimensions == 0 || entries == 0 || total > maxCodebookValues {
-			return false
-		}
-		if r.read(1) == 1 { // ordered by length: runs
-			r.read(5)
-			for at := uint64(0); at < entries; {
-				run := uint64(r.read(bitLength(entries - at)))
-				if r.over || at+run > entries {
-					return false
-				}
-				at += run
-			}
-		} else {
-			sparse := r.read(1) == 1
-			for range entries {
-				if !sparse || r.read(1) == 1 {
-					r.read(5)
-				}
-				if r.over {
-					return false
-				}
-			}
-		}
-		lookup := r.read(4)
-		if lookup == 0 {
+		o.pos += p.size
+		if o.begun && p.serial != o.serial {
 			continue
 		}
-		if lookup > 2 {
-			return false
+		if oggCRC(b[:p.size]) != binary.LittleEndian.Uint32(b[22:]) {
+			return fault.Corruptf("corrupt_audio", "%s: damaged at byte %d: the checksum of an Ogg page is wrong", o.in.path, p.at)
 		}
-		r.read(32)
-		r.read(32)
-		width := r.read(4) + 1
-		r.read(1)
-		values := entries * dimensions
-		if lookup == 1 { // the largest v with v^dimensions <= entries
-			values = 0
-			for fits(values+1, dimensions, entries) {
-				values++
+		if !o.begun {
+			o.begun, o.serial = true, p.serial
+		} else if p.flags&oggFirst != 0 {
+			return errNeedsFFmpeg // another stream that has taken the number
+		}
+		if o.lost && p.flags&oggContinued == 0 {
+			o.lost = false
+		}
+		o.page, o.lacing, o.body = p, p.lacing, b[oggHeaderSize+len(p.lacing):p.size]
+		return nil
+	}
+}
+
+// lostSync is an error if, after bytes at pos that are no page, another page of the stream follows: something
+// in the middle is missing. Otherwise the stream is at its end.
+func (o *oggStream) lostSync(pos int64) error {
+	for from := pos; ; {
+		b, err := o.window.look(from, oggMaxPage)
+		if err != nil {
+			return err
+		}
+		i := bytes.Index(b, []byte("OggS"))
+		if i < 0 {
+			if from+int64(len(b)) >= o.in.size {
+				return nil
 			}
+			from += int64(len(b)) - 3
+			continue
 		}
-		r.skip(values * uint64(width))
-		if r.over {
-			return false
+		from += int64(i)
+		if b, err = o.window.look(from, oggMaxPage); err != nil {
+			return err
 		}
-	}
-	return true
-}
-
-// fits reports whether v^n <= limit.
-func fits(v, n, limit uint64) bool {
-	p := uint64(1)
-	for range n {
-		if p *= v; p > limit {
-			return false
+		p, ok := parseOggPage(b, from)
+		if ok && p.size <= int64(len(b)) && p.serial == o.serial && oggCRC(b[:p.size]) == binary.LittleEndian.Uint32(b[22:]) {
+			return fault.Corruptf("corrupt_audio", "%s: damaged at byte %d: %d bytes belong to no Ogg page", o.in.path, pos, from-pos)
 		}
-		if v == 1 {
-			return true
+		from += 4
+	}
+}
+
+// oggScan is what the headers of all pages say.
+type oggScan struct {
+	granule int64 // the last
+	whole   bool  // the stream ends as it should
+	mark    int64 // the page to start at, -1: the first
+}
+
+// scan walks the headers of all pages from the beginning of the file. The mark is a page that lies two before
+// the last one whose granule position is at most target, so that from there on a packet that ends on the
+// latter is known from its beginning; data is where pages of sound begin.
+func (o *oggStream) scan(data, target int64) (oggScan, error) {
+	s := oggScan{mark: -1}
+	page := make([]byte, oggHeaderSize+255)
+	before := int64(-1)
+	for pos := int64(0); ; {
+		b := page[:max(0, min(int64(len(page)), o.in.size-pos))]
+		if n, err := o.in.ReadAt(b, pos); err != nil && (!errors.Is(err, io.EOF) || n < len(b)) {
+			return s, o.in.readError(err)
 		}
+		p, ok := parseOggPage(b, pos)
+		if !ok {
+			return s, o.lostSync(pos)
+		}
+		if p.serial != o.serial || p.flags&oggFirst != 0 && pos > 0 {
+			return s, errNeedsFFmpeg
+		}
+		if pos+p.size > o.in.size {
+			return s, nil
+		}
+		if pos >= data && p.granule >= 0 {
+			if p.granule <= target {
+				s.mark, before = before, pos
+			}
+			s.granule = max(s.granule, p.granule)
+		}
+		s.whole = p.flags&oggLast != 0
+		pos += p.size
 	}
-	return true
 }
 
-func bitLength(v uint64) uint {
-	n := uint(0)
-	for ; v > 0; v >>= 1 {
-		n++
-	}
-	return n
+// oggDecoder is what a codec does with its packets.
+type oggDecoder interface {
+	// decode returns the samples of a packet, interleaved; none are fine.
+	decode(packet []byte) ([]float32, error)
+	// restart forgets what was decoded before.
+	restart()
 }
 
-// lsbReader reads Vorbis bit fields: the least significant bit of a byte first.
-type lsbReader struct {
-	b    []byte
-	pos  uint64 // in bits
-	over bool
+// oggSound is a stream whose headers have been read.
+type oggSound struct {
+	soundFormat
+	*oggStream
+	oggDecoder
+	data    int64        // where pages of sound begin
+	skip    int64        // samples to drop at the beginning (Opus: pre-skip)
+	run     int64        // samples to decode and drop before a segment, so that the decoder has run in
+	origin  int64        // granule position of the first sample that is decoded, may be negative
+	trimmed bool         // negative origins mean samples to drop
+	finish  func() error // checks what was decoded from the first to the last sample, nil: nothing to check
 }
 
-func (r *lsbReader) read(n uint) uint32 {
-	var v uint32
-	if r.pos+uint64(n) > uint64(len(r.b))*8 {
-		r.over = true
-		return 0
+// zero is the granule position of the sound's first sample.
+func (o *oggSound) zero() int64 {
+	if o.origin < 0 && o.trimmed {
+		return o.skip
 	}
-	for i := range n {
-		v |= uint32(r.b[r.pos>>3]>>(r.pos&7)&1) << i
-		r.pos++
-	}
-	return v
+	return o.origin + o.skip
 }
 
-func (r *lsbReader) skip(n uint64) {
-	if n > uint64(len(r.b))*8-r.pos {
-		r.over = true
-		return
-	}
-	r.pos += n
-}
-
-// vorbisEnd walks all pages and returns the granule position of the last one, which is the number of
-// frames, and whether the stream ends as it should.
-func vorbisEnd(in *soundFile, v *vorbisStream) (frames int64, whole bool, err error) {
-	pages := &oggPages{in: in}
-	var serial uint32
-	for n := 0; ; n++ {
-		p, err := pages.next()
+// findOrigin decodes the first page with samples: what its granule position is short of its samples is to be cut
+// off at the beginning (Vorbis), what it is ahead is where a recorded broadcast began. On a stream's only page
+// it says how much to cut off at the end instead.
+func (o *oggSound) findOrigin() error {
+	o.data = o.pos
+	samples := int64(0)
+	for {
+		p, err := o.oggStream.next()
 		if errors.Is(err, io.EOF) {
-			return frames, whole, nil
+			break
 		}
 		if err != nil {
-			return 0, false, err
+			return err
 		}
-		if n == 0 {
-			serial = p.serial
-		}
-		if p.serial != serial {
-			v.foreign = true
-			continue
-		}
-		if p.body+p.size > in.size {
-			return frames, false, nil
-		}
-		if p.granule > frames {
-			frames = p.granule
-		}
-		if p.flags&4 != 0 {
-			whole = true
-		}
-	}
-}
-
-func vorbisLength(in *soundFile) (frames int64, rate int, err error) {
-	v, err := readVorbisHeaders(in)
-	if err != nil {
-		return 0, 0, err
-	}
-	frames, _, err = vorbisEnd(in, &v)
-	if err == nil && v.foreign {
-		err = errNeedsFFmpeg
-	}
-	return frames, v.rate, err
-}
-
-func (t *Tools) decodeVorbis(in *soundFile, seg Segment) (*Sound, error) {
-	v, err := readVorbisHeaders(in)
-	if err != nil {
-		return nil, err
-	}
-	there, whole, err := vorbisEnd(in, &v)
-	if err != nil {
-		return nil, err
-	}
-	if v.foreign {
-		return nil, errNeedsFFmpeg // several streams: the library reads one
-	}
-	s := newSound(v.soundFormat)
-	if !whole {
-		s.Notes = append(s.Notes, "cut off: the last page of the stream is missing")
-	} else {
-		v.frames = there
-		s.DeclaredSeconds = float64(there) / float64(v.rate)
-	}
-	first, last, err := t.span(s, v.soundFormat, in.path, seg, there)
-	if err != nil {
-		return nil, err
-	}
-	// Decoded from the start instead of seeking, so that a segment is bit for bit a part of the whole; that
-	// costs about a hundredth of the time that is skipped.
-	d, err := oggvorbis.NewReader(onlyReader{in.section(0)})
-	if err != nil {
-		return nil, in.decodeError(err)
-	}
-	if d.SampleRate() != v.rate || d.Channels() != v.channels {
-		return nil, fault.Corruptf("bad_header", "%s: the Vorbis headers contradict themselves", in.path)
-	}
-	n := int64(v.channels)
-	want := (last - first) * n
-	s.Data = make([]float32, 0, want)
-	buf := make([]float32, 8192*n)
-	for skip := first * n; int64(len(s.Data)) < want; {
-		k, err := d.Read(buf)
-		b := buf[:k]
-		if skip > 0 {
-			cut := min(skip, int64(len(b)))
-			b, skip = b[cut:], skip-cut
-		}
-		s.Data = append(s.Data, b[:min(int64(len(b)), want-int64(len(s.Data)))]...)
+		x, err := o.decode(p.data)
 		if err != nil {
-			if !errors.Is(err, io.EOF) && (whole || !errors.Is(err, io.ErrUnexpectedEOF)) {
-				return nil, in.decodeError(err)
+			return o.in.decodeError(err)
+		}
+		samples += int64(len(x) / o.channels)
+		if p.granule >= 0 && samples > 0 {
+			if o.origin = p.granule - samples; o.origin < 0 && p.last {
+				o.origin = 0
 			}
 			break
 		}
 	}
-	if err := s.checkFinite(in.path); err != nil {
-		return nil, err
-	}
-	return s, t.settle(s, v.soundFormat, in.path, seg, first)
+	o.rewind()
+	return nil
 }
 
-// onlyReader hides that a reader can seek: the library would otherwise look for the end of the file first.
-type onlyReader struct{ io.Reader }
+// rewind goes back to the first page of sound.
+func (o *oggSound) rewind() {
+	o.seek(o.data)
+	o.lost = false
+	o.restart()
+}
+
+// streamLength counts the samples of an Ogg file.
+func streamLength(in *soundFile, open func(*soundFile) (*oggSound, error)) (frames int64, rate int, err error) {
+	o, err := open(in)
+	if err != nil {
+		return 0, 0, err
+	}
+	if err := o.findOrigin(); err != nil {
+		return 0, 0, err
+	}
+	scan, err := o.scan(o.data, 0)
+	return max(0, scan.granule-o.zero()), o.rate, err
+}
+
+// decodeStream decodes a segment of an Ogg file.
+func (t *Tools) decodeStream(in *soundFile, seg Segment, open func(*soundFile) (*oggSound, error)) (*Sound, error) {
+	o, err := open(in)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.findOrigin(); err != nil {
+		return nil, err
+	}
+	start, _ := seg.frames(o.rate)
+	scan, err := o.scan(o.data, o.zero()+start-o.run)
+	if err != nil {
+		return nil, err
+	}
+	there := scan.granule - o.zero()
+	s := newSound(o.soundFormat)
+	switch {
+	case !scan.whole:
+		s.Notes = append(s.Notes, "cut off: the last page of the stream is missing")
+	case o.frames < 0:
+		o.frames = there
+		s.DeclaredSeconds = float64(there) / float64(o.rate)
+	}
+	first, last, err := t.span(s, o.soundFormat, o.in.path, seg, there)
+	if err != nil {
+		return nil, err
+	}
+	if scan.mark >= 0 {
+		o.seek(scan.mark)
+	}
+	if err := o.read(s, scan.mark >= 0, o.zero()+first, o.zero()+last); err != nil {
+		return nil, err
+	}
+	if o.finish != nil && scan.mark < 0 && last == there && scan.whole && there == o.frames {
+		if err := o.finish(); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.checkFinite(o.in.path); err != nil {
+		return nil, err
+	}
+	return s, t.settle(s, o.soundFormat, o.in.path, seg, first)
+}
+
+// read keeps the samples from granule position first up to last.
+func (o *oggSound) read(s *Sound, sought bool, first, last int64) error {
+	channels := int64(o.channels)
+	s.Data = make([]float32, 0, (last-first)*channels)
+	at, known := o.origin, !sought
+	disagree := false
+	for !known || at < last {
+		p, err := o.oggStream.next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		x, err := o.decode(p.data)
+		if err != nil {
+			return o.in.decodeError(err)
+		}
+		if known {
+			n := int64(len(x)) / channels
+			from, to := max(0, first-at), min(n, last-at)
+			if from < to {
+				s.Data = append(s.Data, x[from*channels:to*channels]...)
+			}
+			at += n
+			if p.granule >= 0 && !p.last && p.granule != at {
+				disagree = true
+			}
+		} else if p.granule >= 0 {
+			at, known = p.granule, true
+		}
+	}
+	if disagree {
+		s.Notes = append(s.Notes, "time stamps and samples disagree")
+	}
+	return nil
+}
+
+// headerPackets reads the first packets of the stream, whose sizes are bounded together.
+func (o *oggStream) headerPackets(n, limit int) (packets [][]byte, err error) {
+	total := 0
+	for range n {
+		p, err := o.next()
+		if errors.Is(err, io.EOF) {
+			return nil, fault.Corruptf("bad_header", "%s: the Ogg headers are cut off", o.in.path)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if total += len(p.data); total > limit {
+			return nil, fault.Corruptf("bad_header", "%s: the Ogg headers are longer than %d bytes", o.in.path, limit)
+		}
+		packets = append(packets, bytes.Clone(p.data))
+	}
+	return packets, nil
+}
+
+// surroundOrder is where each channel lies in the order of Vorbis I, 4.3.9 (and of Opus, RFC 7845, 5.1.1.2),
+// by number of channels: ours is that of WAV and FLAC, front left, front right, centre, low, back, side.
+var surroundOrder = [9][]int{
+	3: {0, 2, 1},
+	5: {0, 2, 1, 3, 4},
+	6: {0, 2, 1, 5, 3, 4},
+	7: {0, 2, 1, 6, 5, 3, 4},
+	8: {0, 2, 1, 7, 5, 6, 3, 4},
+}
+
+// reorderSurround sorts interleaved channels in place.
+func reorderSurround(x []float32, channels int) {
+	if channels >= len(surroundOrder) || surroundOrder[channels] == nil {
+		return
+	}
+	var frame [8]float32
+	for ; len(x) >= channels; x = x[channels:] {
+		copy(frame[:], x[:channels])
+		for i, c := range surroundOrder[channels] {
+			x[i] = frame[c]
+		}
+	}
+}

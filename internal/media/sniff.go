@@ -17,6 +17,8 @@ const (
 	kindFLAC
 	kindMP3
 	kindVorbis
+	kindOpus
+	kindOggFLAC
 )
 
 type content struct {
@@ -57,10 +59,16 @@ func sniff(in *soundFile) (content, error) {
 	case at(0, "fLaC"):
 		return content{kindFLAC, "FLAC", offset}, nil
 	case offset == 0 && at(0, "OggS"):
-		if codec := oggCodec(head); codec != "vorbis" {
+		switch codec := oggCodec(head); codec {
+		case "Vorbis":
+			return content{kindVorbis, "Ogg", 0}, nil
+		case "Opus":
+			return content{kindOpus, "Opus", 0}, nil
+		case "FLAC":
+			return content{kindOggFLAC, "Ogg", 0}, nil
+		default:
 			return content{kindOther, "Ogg " + codec, 0}, nil
 		}
-		return content{kindVorbis, "Ogg", 0}, nil
 	}
 	if name := foreignFormat(head); name != "" {
 		return content{kindOther, name, 0}, nil
@@ -166,7 +174,7 @@ func oggCodec(head []byte) string {
 	}
 	payload := head[min(len(head), 27+int(head[26])):]
 	for _, c := range []struct{ magic, name string }{
-		{"\x01vorbis", "vorbis"}, {"OpusHead", "Opus"}, {"\x7fFLAC", "FLAC"}, {"Speex   ", "Speex"},
+		{"\x01vorbis", "Vorbis"}, {"OpusHead", "Opus"}, {"\x7fFLAC", "FLAC"}, {"Speex   ", "Speex"},
 		{"\x80theora", "video"}, {"fishead", "stream"},
 	} {
 		if bytes.HasPrefix(payload, []byte(c.magic)) {

@@ -296,7 +296,11 @@ func (t *Tools) decodeSound(ctx context.Context, in *soundFile, seg Segment) (s 
 	case kindMP3:
 		s, err = t.decodeMP3(in, c.offset, seg)
 	case kindVorbis:
-		s, err = t.decodeVorbis(in, seg)
+		s, err = t.decodeStream(in, seg, openVorbis)
+	case kindOpus:
+		s, err = t.decodeStream(in, seg, openOpus)
+	case kindOggFLAC:
+		s, err = t.decodeStream(in, seg, openOggFLAC)
 	default:
 		err = errNeedsFFmpeg
 	}
@@ -349,7 +353,11 @@ func (t *Tools) SoundDuration(ctx context.Context, path string) (seconds float64
 	case kindMP3:
 		frames, rate, err = mp3Length(in, c.offset)
 	case kindVorbis:
-		frames, rate, err = vorbisLength(in)
+		frames, rate, err = streamLength(in, openVorbis)
+	case kindOpus:
+		frames, rate, err = streamLength(in, openOpus)
+	case kindOggFLAC:
+		frames, rate, err = streamLength(in, openOggFLAC)
 	default:
 		err = errNeedsFFmpeg
 	}
