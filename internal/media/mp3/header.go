@@ -7,7 +7,7 @@
 //
 // Files, tags, and which samples are the encoder's padding are the business of package media. It is our own
 // because github.com/hajimehoshi/go-mp3, which the tests compare it to, rounds to 16 bits, misplaces frames
-// of half of MPEG-2's bit rates, knows neither MPEG-2.5 nor the free format, and takes N times as long.
+// of half of MPEG-2's bit rates, knows neither MPEG-2.5 nor the free format, and takes six times as long.
 package mp3
 
 // Header is one frame header (ISO/IEC 11172-3, 2.4.1.3).
