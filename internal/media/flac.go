@@ -499,13 +499,13 @@ func (d *flacDecoder) seek(sample int64) error {
 		return nil
 	}
 	lo, hi := d.start, d.window.in.size
-	for hi-lo > 2*windowSize {
+	for hi-lo > 2*readAhead {
 		mid := lo + (hi-lo)/2
-		b, err := d.window.look(mid, windowSize)
+		b, err := d.window.look(mid, readAhead)
 		if err != nil {
 			return err
 		}
-		b = b[:min(len(b), windowSize)]
+		b = b[:min(len(b), readAhead)]
 		found := false
 		for i := 0; i+16 < len(b); i++ {
 			if b[i] != 0xff || b[i+1]&0xfe != 0xf8 {

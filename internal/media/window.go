@@ -13,15 +13,15 @@ type fileWindow struct {
 	base int64 // offset of buf[0]
 }
 
-// windowSize is how much is read at once.
-const windowSize = 256 << 10
+// readAhead is how much is read at once.
+const readAhead = 256 << 10
 
 // look returns the file from pos on: at least want bytes unless the file ends. They stay valid until the next
 // call.
 func (w *fileWindow) look(pos int64, want int) ([]byte, error) {
 	end := w.base + int64(len(w.buf))
 	if w.buf == nil || pos < w.base || pos+int64(want) > end && end < w.in.size {
-		n := min(int64(max(want, windowSize)), w.in.size-pos)
+		n := min(int64(max(want, readAhead)), w.in.size-pos)
 		if n <= 0 {
 			return nil, nil
 		}
