@@ -257,11 +257,6 @@ func (in *soundFile) ReadAt(p []byte, off int64) (int, error) {
 	return in.r.ReadAt(p, off)
 }
 
-// section returns the file from an offset on, as a seekable reader.
-func (in *soundFile) section(off int64) *io.SectionReader {
-	return io.NewSectionReader(in, off, in.size-off)
-}
-
 // head returns up to n bytes from an offset on; fewer at the end of the file.
 func (in *soundFile) head(off int64, n int) ([]byte, error) {
 	b := make([]byte, max(0, min(int64(n), in.size-off)))
