@@ -95,22 +95,26 @@ else
 fi
 
 say "train on the sample data: loss falls, R@1 on the training items, resume after SIGKILL"
-rm -rf "$work/s" "$work/run1" "$work/run2"
+rm -rf "$work/s" "$work/learn" "$work/straight" "$work/killed-run"
 "$prep" ingest "$here/../testdata/audioset" --out "$work/s" --json >"$work/s.json"
 balanced "$work/s.json"
 "$prep" validate "$work/s" >/dev/null
-"$prep" train "$work/s" --run "$work/run1" --json >"$work/train1.json"
-tail -n 1 "$work/train1.json"
-bash "$here/check_training.sh" "$work/train1.json"
-"$prep" train "$work/s" --run "$work/run2" --json >/dev/null 2>&1 &
+"$prep" train "$work/s" --run "$work/learn" --json >"$work/learn.json"
+tail -n 1 "$work/learn.json"
+bash "$here/check_training.sh" "$work/learn.json"
+
+say "train a little, straight through and killed after a checkpoint"
+"$prep" train "$work/s" --run "$work/straight" --epochs 12 --json >/dev/null
+"$prep" train "$work/s" --run "$work/killed-run" --epochs 12 --json >/dev/null 2>&1 &
 pid=$!
-for _ in $(seq 600); do # until a checkpoint is there, then a little into the next epochs
-  ls "$work"/run2/checkpoints/* >/dev/null 2>&1 && break
-  sleep 0.2
+for _ in $(seq 1200); do # until a checkpoint is there, then a little into the next epochs
+  ls "$work"/killed-run/checkpoints/* >/dev/null 2>&1 && break
+  sleep 0.1
 done
-sleep 1
+sleep 0.5
 kill -9 $pid 2>/dev/null || true
 wait $pid 2>/dev/null || true
-"$prep" train "$work/s" --run "$work/run2" --resume --json >"$work/train2.json"
-a=$(cd "$work/run1/checkpoints" && ls | sort | tail -n 1)
-cmp "$work/run1/checkpoints/$a/weights.safetensors" "$work/run2/checkpoints/$a/weights.safetensors" && echo "the resumed run ended with the same weights"
+[ "$(ls "$work/killed-run/checkpoints" | wc -l)" -lt "$(ls "$work/straight/checkpoints" | wc -l)" ] || { echo "the run was over before it was killed"; exit 1; }
+"$prep" train "$work/s" --run "$work/killed-run" --resume --epochs 12 --json >/dev/null
+last=$(ls "$work/straight/checkpoints" | sort | tail -n 1)
+cmp "$work/straight/checkpoints/$last/weights.safetensors" "$work/killed-run/checkpoints/$last/weights.safetensors" && echo "the resumed run ended with the same weights"
