@@ -78,6 +78,13 @@ func mixDown(planes [][]float32) []float32 {
 		return planes[0]
 	}
 	mono, scale := planes[0], 1/float32(len(planes))
+	if len(planes) == 2 { // nearly always
+		right := planes[1][:len(mono)]
+		for i, v := range mono {
+			mono[i] = (v + right[i]) * scale
+		}
+		return mono
+	}
 	for i := range mono {
 		var sum float32
 		for _, c := range planes {
