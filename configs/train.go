@@ -21,6 +21,7 @@ type Train struct {
 	Clip             float64  `yaml:"clip" json:"clip"`
 	Pairs            Pairs    `yaml:"pairs" json:"pairs"`
 	Flip             bool     `yaml:"flip" json:"flip"`
+	Noise            Noise    `yaml:"noise" json:"noise"`
 	HeldOut          float64  `yaml:"held_out" json:"held_out"`
 	EvalItems        int      `yaml:"eval_items" json:"eval_items"`
 	CheckpointEpochs int      `yaml:"checkpoint_epochs" json:"checkpoint_epochs"`
@@ -41,6 +42,15 @@ type Schedule struct {
 // Pairs weighs the modalities that the hub is paired with.
 type Pairs struct {
 	Text    float64 `yaml:"text" json:"text"`
+	Audio   float64 `yaml:"audio" json:"audio"`
+	Depth   float64 `yaml:"depth" json:"depth"`
+	Thermal float64 `yaml:"thermal" json:"thermal"`
+	IMU     float64 `yaml:"imu" json:"imu"`
+}
+
+// Noise is the deviation of the Gaussian noise that each modality gets in training.
+type Noise struct {
+	Image   float64 `yaml:"image" json:"image"`
 	Audio   float64 `yaml:"audio" json:"audio"`
 	Depth   float64 `yaml:"depth" json:"depth"`
 	Thermal float64 `yaml:"thermal" json:"thermal"`
@@ -71,6 +81,11 @@ func (t *Train) Check() error {
 		{"train.pairs.depth", t.Pairs.Depth, 0, 1000},
 		{"train.pairs.thermal", t.Pairs.Thermal, 0, 1000},
 		{"train.pairs.imu", t.Pairs.IMU, 0, 1000},
+		{"train.noise.image", t.Noise.Image, 0, 100},
+		{"train.noise.audio", t.Noise.Audio, 0, 100},
+		{"train.noise.depth", t.Noise.Depth, 0, 100},
+		{"train.noise.thermal", t.Noise.Thermal, 0, 100},
+		{"train.noise.imu", t.Noise.IMU, 0, 100},
 		{"train.held_out", t.HeldOut, 0, 0.9},
 		{"train.eval_items", float64(t.EvalItems), 2, 1 << 20},
 		{"train.checkpoint_epochs", float64(t.CheckpointEpochs), 1, 1e6},

@@ -326,9 +326,14 @@ const evaluation = -1
 
 // tensor stacks one modality of the rows. A picture among videos is repeated to two frames. In an epoch of
 // training, pictures (and what lies pixel for pixel over them: video, depth, thermal) are flipped by the
-// same draw, and of a sound's clips one is drawn; in evaluation all clips go in, [B, clips, 1, 128, 204].
+// same draw, of a sound's clips one is drawn, and noise is added where the recipe has any; pixels with noise go in
+// normalised, as float32. In evaluation nothing is drawn and all clips go in, [B, clips, 1, 128, 204].
 func (p *pairing) tensor(m sample.Modality, rows []int, epoch int) (*tensors.Tensor, error) {
 	var out *tensors.Tensor
+	sigma := 0.0
+	if epoch != evaluation {
+		sigma = noiseOf(m, p.train.Noise)
+	}
 	for i, row := range rows {
 		key := p.rows.Key(row)
 		column := m
@@ -343,14 +348,17 @@ func (p *pairing) tensor(m sample.Modality, rows []int, epoch int) (*tensors.Ten
 			return nil, err
 		}
 		if out == nil {
-			out = tensors.FromShape(shapes.Make(storedType(m), append([]int{len(rows)}, storedShape(m, t, epoch)...)...))
+			kind := storedType(m)
+			if sigma > 0 {
+				kind = dtypes.Float32
+			}
+			out = tensors.FromShape(shapes.Make(kind, append([]int{len(rows)}, storedShape(m, t, epoch)...)...))
 		}
 		flip := epoch != evaluation && p.train.Flip && random.Flip(p.train.Seed, epoch, key)
 		switch m {
 		case sample.Image, sample.Video, sample.Thermal:
 			n := out.Size() / len(rows)
-			tensors.MustMutableFlatData(out, func(all []uint8) {
-				dst := all[i*n : (i+1)*n]
+			pixels := func(dst []uint8) {
 				if m == sample.Video && column == sample.Image {
 					const plane = imageSize * imageSize
 					for c := range 3 {
@@ -363,7 +371,18 @@ func (p *pairing) tensor(m sample.Modality, rows []int, epoch int) (*tensors.Ten
 				if flip {
 					mirror(dst, imageSize)
 				}
-			})
+			}
+			if sigma > 0 {
+				plain := make([]uint8, n)
+				pixels(plain)
+				tensors.MustMutableFlatData(out, func(all []float32) {
+					dst := all[i*n : (i+1)*n]
+					normalisePixels(m, dst, plain)
+					p.addNoise(dst, m, epoch, key, sigma)
+				})
+				continue
+			}
+			tensors.MustMutableFlatData(out, func(all []uint8) { pixels(all[i*n : (i+1)*n]) })
 		case sample.Text:
 			tensors.MustMutableFlatData(out, func(all []int32) {
 				for j := range contextLength {
@@ -386,6 +405,9 @@ func (p *pairing) tensor(m sample.Modality, rows []int, epoch int) (*tensors.Ten
 				floats(dst, data, t.DType)
 				if flip && m == sample.Depth {
 					mirror(dst, imageSize)
+				}
+				if sigma > 0 {
+					p.addNoise(dst, m, epoch, key, sigma)
 				}
 			})
 		}
@@ -463,5 +485,47 @@ func floats(dst []float32, data []byte, t sample.DType) {
 	}
 	for i := range dst {
 		dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:]))
+	}
+}
+
+// noiseOf is the deviation of a modality's noise in the units in which it goes to the device.
+func noiseOf(m sample.Modality, n configs.Noise) float64 {
+	switch m {
+	case sample.Image, sample.Video:
+		return n.Image
+	case sample.Audio:
+		return n.Audio
+	case sample.Depth:
+		return n.Depth * depthStd // the graph divides by it
+	case sample.Thermal:
+		return n.Thermal
+	case sample.IMU:
+		return n.IMU
+	}
+	return 0
+}
+
+// addNoise adds an item's noise of an epoch: a function of its name, like every draw.
+func (p *pairing) addNoise(dst []float32, m sample.Modality, epoch int, key string, sigma float64) {
+	x := make([]float32, len(dst))
+	draw(p.train.Seed, "noise "+m.String(), epoch, key).Normals(x, sigma)
+	for i, v := range x {
+		dst[i] += v
+	}
+}
+
+// normalisePixels does to levels what the graph does to them: [3][...] planes of pictures, one plane of heat.
+func normalisePixels(m sample.Modality, dst []float32, levels []uint8) {
+	if m == sample.Thermal {
+		for i, v := range levels {
+			dst[i] = float32(v) / 255
+		}
+		return
+	}
+	plane := len(levels) / 3
+	for c := range 3 {
+		for i, v := range levels[c*plane : (c+1)*plane] {
+			dst[c*plane+i] = (float32(v)/255 - imageMean[c]) / imageStd[c]
+		}
 	}
 }

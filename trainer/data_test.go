@@ -8,6 +8,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"prep/configs"
 	"prep/internal/sample"
 )
 
@@ -151,6 +152,54 @@ func TestFlipsGoTogether(t *testing.T) {
 	}
 }
 
+// Noise has the deviation that is asked for, is the same in every run and another in every epoch, and is never
+// there in evaluation.
+func TestNoise(t *testing.T) {
+	rows := synthetic(8, sample.Image, sample.Audio, sample.Depth, sample.Thermal, sample.IMU)
+	plain := pairingOf(t, rows, 4)
+	plain.train.Flip = false
+	noisy := pairingOf(t, rows, 4)
+	noisy.train.Flip = false
+	noisy.train.Noise = configs.Noise{Image: 0.5, Audio: 0.25, Depth: 2, Thermal: 0.125, IMU: 3}
+	values := func(p *pairing, m sample.Modality, epoch int) []float32 {
+		t.Helper()
+		x, err := p.tensor(m, []int{2, 5}, epoch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m != sample.Image && m != sample.Thermal || p == noisy && epoch != evaluation {
+			return tensors.MustCopyFlatData[float32](x)
+		}
+		levels := tensors.MustCopyFlatData[uint8](x)
+		out := make([]float32, len(levels))
+		n := len(levels) / 2
+		for i := range 2 {
+			normalisePixels(m, out[i*n:(i+1)*n], levels[i*n:(i+1)*n])
+		}
+		return out
+	}
+	for m, want := range map[sample.Modality]float64{sample.Image: 0.5, sample.Audio: 0.25, sample.Depth: 2 * depthStd, sample.Thermal: 0.125, sample.IMU: 3} {
+		a, b := values(plain, m, 3), values(noisy, m, 3)
+		square := 0.0
+		for i := range a {
+			d := float64(b[i] - a[i])
+			square += d * d
+		}
+		if got := math.Sqrt(square / float64(len(a))); math.Abs(got-want) > 0.03*want {
+			t.Errorf("%s: deviation %g, want %g", m, got, want)
+		}
+		if !slices.Equal(b, values(noisy, m, 3)) {
+			t.Errorf("%s: two runs differ", m)
+		}
+		if slices.Equal(b, values(noisy, m, 4)) {
+			t.Errorf("%s: two epochs have the same noise", m)
+		}
+		if !slices.Equal(values(plain, m, evaluation), values(noisy, m, evaluation)) {
+			t.Errorf("%s: noise in evaluation", m)
+		}
+	}
+}
+
 // A picture among videos goes in as two equal frames.
 func TestPictureAmongVideos(t *testing.T) {
 	rows := append(synthetic(3, sample.Image, sample.Audio), synthetic(5, sample.Video, sample.Audio)[3:]...)
@@ -266,3 +315,16 @@ func TestRecallAt1(t *testing.T) {
 }
 
 const pinnedDraw = "0.594159723595483"
+
+func TestFlippedAtIngest(t *testing.T) {
+	for config, want := range map[string]bool{
+		`{"flip": {"when": "ingest", "seed": 3}, "else": [1]}`: true,
+		`{"flip": {"when": "load"}}`:                           false,
+		`{}`:                                                   false,
+		`[]`:                                                   false,
+	} {
+		if got := flippedAtIngest([]byte(config)); got != want {
+			t.Errorf("%s: %v", config, got)
+		}
+	}
+}

@@ -19,6 +19,7 @@ package trainer
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -138,7 +139,20 @@ func Run(ctx context.Context, o Options) (*Summary, error) {
 	} else {
 		o.Log(fmt.Sprintf("%s: %d samples, no selection", o.Shards, data.Len()))
 	}
+	if c.Train.Flip && flippedAtIngest(data.Manifest().Config) {
+		c.Train.Flip = false
+		o.Log(fmt.Sprintf("%s: pictures were mirrored at ingest (flip.when), so that training does not mirror them again", o.Shards))
+	}
 	return run(ctx, o, c, shardRows{data}, id)
+}
+
+// flippedAtIngest reports whether the shards' pictures were mirrored for good, by the configuration in their
+// manifest. Members that are not known here do not matter.
+func flippedAtIngest(config json.RawMessage) bool {
+	var made struct {
+		Flip configs.Flip `json:"flip"`
+	}
+	return json.Unmarshal(config, &made) == nil && made.Flip.When == "ingest"
 }
 
 // run is Run over rows of any origin.

@@ -12,6 +12,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -34,7 +35,7 @@ func (s *session) inspectCommand() *cli.Command {
 		UsageText: "prep inspect [SHARDS [KEY]] [--dump DIR]",
 		Description: "Without a key: counts and columns. With one: caption, labels, metrics and tensors, or why the sample was dropped.\n" +
 			"--dump writes what the model sees: audio.wav (16 kHz mono as transformed; needs the source files), mel.npy, mel.png,\n" +
-			"image.png, text.json (caption, ids, pieces), and the other modalities where there are any.",
+			"image.png, thermal.png, depth.png, imu.png, video_0.png and so on, depth.npy, imu.npy, text.json (caption, ids, pieces).",
 		Flags:        []cli.Flag{jsonFlag, &cli.StringFlag{Name: "dump", Usage: "write the sample's tensors as files into `DIR`"}},
 		OnUsageError: usageError,
 		Action:       s.inspect,
@@ -191,8 +192,14 @@ func (s *session) dump(c *cli.Context, dir, out string, row shards.Row) ([]strin
 			for f := range t.Shape[1] {
 				err = errors.Join(err, write(fmt.Sprintf("video_%d.png", f), func(w io.Writer) error { return writePNG(w, t.Data, 3, f, t.Shape[1]) }))
 			}
-		default:
-			err = write(m.String()+".npy", func(w io.Writer) error { return writeNPY(w, t) })
+		case sample.Depth:
+			err = errors.Join(
+				write("depth.npy", func(w io.Writer) error { return writeNPY(w, t) }),
+				write("depth.png", func(w io.Writer) error { return writeDepth(w, t) }))
+		case sample.IMU:
+			err = errors.Join(
+				write("imu.npy", func(w io.Writer) error { return writeNPY(w, t) }),
+				write("imu.png", func(w io.Writer) error { return report.TracesPNG(w, floats(t), t.Shape[0]) }))
 		}
 		if err != nil {
 			return nil, err
@@ -251,6 +258,21 @@ func writePNG(w io.Writer, data []byte, channels, frame, frames int) error {
 		img.Pix[4*i+3] = 255
 	}
 	return png.Encode(w, img)
+}
+
+// writeDepth draws disparity, near bright: black is 0, white the map's 99th percentile, so that one near pixel
+// does not darken the rest.
+func writeDepth(w io.Writer, t sample.Tensor) error {
+	x := floats(t)
+	sorted := slices.Sorted(slices.Values(x))
+	top := sorted[len(sorted)*99/100]
+	levels := make([]byte, len(x))
+	for i, v := range x {
+		if top > 0 {
+			levels[i] = uint8(min(max(v/top, 0), 1)*255 + 0.5)
+		}
+	}
+	return writePNG(w, levels, 1, 0, 1)
 }
 
 func writeText(w io.Writer, caption string, t sample.Tensor) error {

@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# All six modalities through the line: a generated tree of files that share a stem, and the layouts of SUN
+# RGB-D, LLVIP and Ego4D, are ingested, validated, looked at and trained with the tiny preset. Exits non-zero at
+# the first thing that is not so.
+#
+#   scripts/ci_mixed.sh WORKDIR PREP
+#
+# PREP is the program. Needs python3, of which only the standard library is used.
+set -euo pipefail
+work=${1:?usage: scripts/ci_mixed.sh WORKDIR PREP}
+prep=$(realpath "${2:?usage: scripts/ci_mixed.sh WORKDIR PREP}")
+here=$(cd "$(dirname "$0")" && pwd)
+mkdir -p "$work"
+field() { tail -n 1 "$1" | sed -E "s/.*\"$2\":([0-9]+).*/\1/"; }
+say() { printf '\n== %s\n' "$*"; }
+
+say "the tree"
+rm -rf "$work/tree"
+python3 "$here/make_mixed_tree.py" "$work/tree"
+
+say "ingest and validate each layout"
+expect() { # NAME KIND WRITTEN FAILED
+  rm -rf "$work/$1"
+  "$prep" ingest "$work/tree/$1" --out "$work/$1" --json >"$work/$1.json" 2>"$work/$1.log"
+  local w f kind
+  w=$(field "$work/$1.json" written); f=$(field "$work/$1.json" failed)
+  kind=$(sed -nE 's/^ "kind": "([a-z0-9]+)",$/\1/p' "$work/$1/.prep/plan.json")
+  echo "$1: $kind, $w written, $f failed"
+  [ "$kind $w $f" = "$2 $3 $4" ] || { cat "$work/$1.log" "$work/$1.json"; return 1; }
+  "$prep" validate "$work/$1" --json >"$work/$1.valid" 2>/dev/null
+  grep -q '"ok":true' "$work/$1.valid"
+}
+expect pairs pairs 24 0
+expect sunrgbd sunrgbd 6 0
+expect llvip llvip 6 0
+expect ego4d ego4d 3 0
+expect broken pairs 0 3
+
+say "one worker against four"
+for n in 1 4; do
+  rm -rf "$work/w$n"
+  "$prep" ingest "$work/tree/pairs" --out "$work/w$n" --workers $n --json >/dev/null 2>&1
+done
+diff -r "$work/w1" "$work/w4"
+echo "identical files"
+
+say "what the model sees"
+"$prep" inspect "$work/pairs" item004 --dump "$work/dump" >/dev/null
+for f in image.png thermal.png depth.png depth.npy imu.png imu.npy mel.png audio.wav text.json; do
+  [ -s "$work/dump/$f" ] || { echo "no $f"; exit 1; }
+done
+echo "all files are there"
+
+say "train, every modality against the picture"
+rm -rf "$work/run"
+"$prep" train "$work/pairs" --run "$work/run" --epochs 2 --json >"$work/train.json" 2>"$work/train.log"
+tail -n 1 "$work/train.json"
+for p in text audio depth thermal imu; do
+  tail -n 1 "$work/train.json" | grep -q "\"image-$p\":{\"loss\":[0-9]" || { echo "no pair image-$p"; exit 1; }
+done
+
+say "mirrored at ingest: training does not mirror again; with noise"
+printf 'flip: {when: ingest}\n' >"$work/flip.yaml"
+printf 'train: {noise: {image: 0.1, audio: 0.1, depth: 0.1, thermal: 0.05, imu: 0.1}}\n' >"$work/noise.yaml"
+rm -rf "$work/flipped" "$work/run2"
+"$prep" ingest "$work/tree/pairs" --config "$work/flip.yaml" --out "$work/flipped" --json >/dev/null 2>&1
+"$prep" train "$work/flipped" --config "$work/noise.yaml" --run "$work/run2" --epochs 1 --json >"$work/train2.json" 2>"$work/train2.log"
+grep -q "mirrored at ingest" "$work/train2.log"
+grep -q "flip: false" "$work/run2/config.yaml"
+echo "flip is off"
