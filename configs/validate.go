@@ -8,6 +8,10 @@ import (
 	"prep/internal/fault"
 )
 
+// SNRMethods are the estimators of the signal-to-noise ratio that filters.snr.method names (package
+// filters).
+var SNRMethods = []string{"tf-floor-1", "wada", "nist-stnr"}
+
 // validate checks what the types cannot: words from a fixed list, and ranges.
 func (c *Config) validate() error {
 	words := []struct {
@@ -30,7 +34,7 @@ func (c *Config) validate() error {
 		{"imu.gyro_unit", c.IMU.GyroUnit, []string{"auto", "rad/s", "deg/s"}},
 		{"flip.when", c.Flip.When, []string{"load", "ingest"}},
 		{"text.special_tokens", c.Text.SpecialTokens, []string{"inert", "imagebind"}},
-		{"filters.snr.method", c.Filters.SNR.Method, []string{"tf-floor-1", "wada", "nist-stnr"}},
+		{"filters.snr.method", c.Filters.SNR.Method, SNRMethods},
 		{"filters.snr.unknown", c.Filters.SNR.Unknown, []string{"keep", "drop"}},
 		{"filters.min_text.unknown", c.Filters.MinText.Unknown, []string{"keep", "drop"}},
 		{"filters.max_sync.unknown", c.Filters.MaxSync.Unknown, []string{"keep", "drop"}},

@@ -28,9 +28,13 @@ func Fields() []sample.MetricField {
 		{Name: "audio_tonal_ratio", Kind: sample.Number, Doc: "share of lasting power in narrow peaks"},
 		{Name: "audio_zero_ratio", Kind: sample.Number, Doc: "share of frames of digital silence inside the sound"},
 		{Name: "audio_padding_ratio", Kind: sample.Number, Doc: "share of samples in constant runs of 20 ms or more at the ends"},
-		{Name: "audio_peak_db", Kind: sample.Number, Unit: "dBFS", Doc: "largest absolute sample"},
-		{Name: "audio_dc", Kind: sample.Number, Doc: "mean of the samples, full scale 1"},
-		{Name: "audio_clipped_ratio", Kind: sample.Number, Doc: "share of samples at 0.999 of full scale or beyond"},
+		{Name: "audio_peak_db", Kind: sample.Number, Unit: "dBFS", Doc: "largest absolute sample of the decoded file, any channel"},
+		{Name: "audio_dc", Kind: sample.Number, Doc: "mean of the decoded samples, full scale 1, of the channel where it is largest"},
+		{Name: "audio_clipped_ratio", Kind: sample.Number, Doc: "share of decoded samples at 0.999 of full scale or in flat tops below it"},
+		{Name: "audio_zero_run_s", Kind: sample.Number, Unit: "s", Doc: "longest run of zeros in all channels; runs below 2.7 ms may be missed"},
+		{Name: "audio_zero_runs", Kind: sample.Count, Doc: "runs of zeros of 10 ms or more inside the sound, not at its ends"},
+		{Name: "audio_loudness_lufs", Kind: sample.Number, Unit: "LUFS", Doc: "integrated loudness of the decoded file, all channels (EBU R 128, ITU-R BS.1770-4)"},
+		{Name: "audio_bandwidth_hz", Kind: sample.Number, Unit: "Hz", Doc: "highest frequency that holds sound in the loudest channel; 4000 for upsampled telephone sound"},
 		{Name: "audio_silence_ratio", Kind: sample.Number, Doc: "share of 20 ms frames below -60 dBFS"},
 		{Name: "text_chars", Kind: sample.Count, Doc: "user-perceived characters of the trimmed caption (Unicode UAX 29)"},
 		{Name: "sync_offset_s", Kind: sample.Number, Unit: "s", Doc: "sound start minus picture start"},
@@ -43,11 +47,10 @@ func MeasureText(caption string) sample.Metrics {
 	return sample.Metrics{"text_chars": int64(uniseg.GraphemeClusterCount(strings.TrimSpace(caption)))}
 }
 
-// MeasureAudio measures mono sound at 16 kHz. The length in seconds is the caller's to store: it knows the
+// MeasureAudio measures mono sound at 16 kHz, as the model hears it; MeasureSource measures the file. The length in seconds is the caller's to store: it knows the
 // file's own rate.
 func MeasureAudio(mono []float32, cfg configs.Filters) sample.Metrics {
 	m := sample.Metrics{}
-	measureLevel(mono, m)
 	e := EstimateSNR(mono, cfg.SNR.Method)
 	limit := defaultLimit
 	if cfg.SNR.Min != nil {
@@ -57,6 +60,9 @@ func MeasureAudio(mono []float32, cfg configs.Filters) sample.Metrics {
 	m["audio_snr_method"], m["audio_snr_status"] = e.Method, status
 	if reason != "" {
 		m["audio_snr_reason"] = reason
+	}
+	if e.Unmeasured != "non_finite" && len(mono) > 0 {
+		m["audio_silence_ratio"] = silenceRatio(mono)
 	}
 	if e.Method == FloorMethod && e.Unmeasured != "non_finite" {
 		m["audio_padding_ratio"] = e.Padded

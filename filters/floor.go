@@ -62,7 +62,10 @@ var hann = func() (w [mel.SpectrumLength]float32) {
 //
 // It tells steady noise, to 2 dB on mixtures; noise that comes and goes reads as signal. Spectra are float32,
 // sums float64.
-func floorSNR(mono []float32) SNR {
+func floorSNR(mono []float32) SNR { return estimateFloor(mono, nil) }
+
+// estimateFloor is floorSNR. It fills what the traits are made of where c is not nil.
+func estimateFloor(mono []float32, c *clipFigures) SNR {
 	x := trimEnds(mono)
 	e := SNR{Method: FloorMethod, Padded: float64(len(mono)-len(x)) / float64(max(len(mono), 1))}
 	switch {
@@ -73,7 +76,9 @@ func floorSNR(mono []float32) SNR {
 		e.Unmeasured = "too_short"
 		return e
 	}
-	power, n, zero := spectra(x)
+	y := centred(x)
+	power, keep, zero := spectra(x, y)
+	n := len(keep)
 	e.Zero = zero
 	if n < minFrames {
 		e.Unmeasured = "too_short"
@@ -85,9 +90,14 @@ func floorSNR(mono []float32) SNR {
 			total[t] += float64(v)
 		}
 	}
-	if 10*math.Log10(slices.Max(total)+tiny) < quietest {
+	if decibels(slices.Max(total)+tiny) < quietest {
 		e.Unmeasured = "too_quiet"
 		return e
+	}
+	if c != nil {
+		c.seconds, c.frame = float64(len(x))/mel.SampleRate, total
+		c.cellFigures(power, n)
+		c.waveFigures(y, keep)
 	}
 	rows := n - smooth + 1
 	level := make([]float64, bands*rows)
@@ -129,6 +139,11 @@ func floorSNR(mono []float32) SNR {
 			all += v
 			held += min(v, tonalPeak*median[f])
 		}
+		if c != nil && i == 1 {
+			for f, v := range q {
+				c.floor[f] = min(v, peak*median[f])
+			}
+		}
 		values[i] = activeOver(total, sum/fl.bias)
 		if fl.quantile == 0.5 {
 			e.Tonal = 1 - held/(all+tiny)
@@ -138,6 +153,9 @@ func floorSNR(mono []float32) SNR {
 	e.Low, e.High = slices.Min(values[:]), slices.Max(values[:])
 	e.Texture = texture(level, rows)
 	e.Measured = true
+	if c != nil {
+		c.quantile, c.pessimistic, c.estimate = quantiles, values[2], e
+	}
 	return e
 }
 
@@ -169,9 +187,8 @@ func trimEnds(x []float32) []float32 {
 	return x[a:max(a, b)]
 }
 
-// spectra gives the power of the kept bins, bin-major [bins][frames], of Hann windows over x less its mean.
-// Frames of digital silence are left out, and their share returned.
-func spectra(x []float32) (power []float32, frames int, zero float64) {
+// centred is x less its mean. What is too loud for powers in float32 is scaled down first.
+func centred(x []float32) []float32 {
 	var sum, most float64
 	for _, v := range x {
 		sum += float64(v)
@@ -187,9 +204,15 @@ func spectra(x []float32) (power []float32, frames int, zero float64) {
 	for i, v := range x {
 		y[i] = float32((float64(v) - mean) * scale)
 	}
-	power, frames = mel.Spectrogram(y, &hann, hop)
+	return y
+}
+
+// spectra gives the power of the kept bins, bin-major [bins][frames], of Hann windows over y, which is x less
+// its mean. Frames of digital silence are left out: keep has the others, zero is the share of the silent ones.
+func spectra(x, y []float32) (power []float32, keep []int, zero float64) {
+	power, frames := mel.Spectrogram(y, &hann, hop)
 	if frames == 0 {
-		return nil, 0, 0
+		return nil, nil, 0
 	}
 	power = power[firstBin*frames : endBin*frames]
 	// A frame is two hops.
@@ -207,7 +230,6 @@ func spectra(x []float32) (power []float32, frames int, zero float64) {
 		}
 		spans[i] = s
 	}
-	var keep []int
 	for t := range frames {
 		a, b := spans[t], spans[t+1]
 		if float64(max(a.high, b.high))-float64(min(a.low, b.low)) > 3*lsb {
@@ -215,14 +237,14 @@ func spectra(x []float32) (power []float32, frames int, zero float64) {
 		}
 	}
 	if len(keep) == frames {
-		return power, frames, 0
+		return power, keep, 0
 	}
 	for f := range bins {
 		for i, t := range keep {
 			power[f*len(keep)+i] = power[f*frames+t]
 		}
 	}
-	return power[:bins*len(keep)], len(keep), 1 - float64(len(keep))/float64(frames)
+	return power[:bins*len(keep)], keep, 1 - float64(len(keep))/float64(frames)
 }
 
 // quantile interpolates linearly at position q(n-1) of the order statistics of the n floats whose bits v
@@ -237,7 +259,7 @@ func quantile(v []uint32, end int, q float64) (float64, int) {
 		return low, i + 1
 	}
 	high := float64(math.Float32frombits(slices.Min(v[i+1 : end])))
-	return low + (p-float64(i))*(high-low), i + 1
+	return low + float64((p-float64(i))*(high-low)), i + 1
 }
 
 // selectRank reorders v so that v[k] is what it would be in sorted order, with nothing greater before it and
@@ -330,7 +352,7 @@ func activeOver(power []float64, noise float64) float64 {
 			active = mean
 		}
 	}
-	v := 10 * math.Log10((active+tiny)/(noise+tiny))
+	v := decibels((active + tiny) / (noise + tiny))
 	return min(max(v, lowest), highest)
 }
 
@@ -339,7 +361,7 @@ func activeOver(power []float64, noise float64) float64 {
 // away. level holds the bands' powers, [bands][rows], and is changed.
 func texture(level []float64, rows int) float64 {
 	for i, v := range level {
-		level[i] = 10 * math.Log10(v+1e-12)
+		level[i] = decibels(v + 1e-12)
 	}
 	centre := func() {
 		for b := range bands {
@@ -368,7 +390,7 @@ func texture(level []float64, rows int) float64 {
 	centre()
 	var sum float64
 	for _, v := range level {
-		sum += v * v
+		sum += float64(v * v)
 	}
 	return math.Sqrt(sum / float64(len(level)))
 }

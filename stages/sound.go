@@ -3,6 +3,7 @@ package stages
 import (
 	"context"
 	"encoding/binary"
+	"maps"
 	"math"
 
 	"github.com/apache/arrow-go/v18/arrow/float16"
@@ -24,6 +25,7 @@ type sound struct {
 	seconds  float64     // of the decoded segment, at the file's own rate
 	rate     int
 	channels int
+	source   sample.Metrics // of the decoded file
 }
 
 func readSound(ctx context.Context, p *Processor, s *sample.Sample, part *sample.Part) (medium, error) {
@@ -52,6 +54,7 @@ func readSound(ctx context.Context, p *Processor, s *sample.Sample, part *sample
 	out := &sound{
 		seconds: float64(len(planes[0])) / float64(snd.SourceRate),
 		rate:    snd.SourceRate, channels: len(planes),
+		source: filters.MeasureSource(planes, snd.SourceRate),
 	}
 	switch {
 	case p.Config.Audio.Channel == "mean":
@@ -116,9 +119,8 @@ func (p *Processor) segment(ctx context.Context, path string, part *sample.Part)
 }
 
 func (d *sound) measure(p *Processor, s *sample.Sample) {
-	for k, v := range filters.MeasureAudio(d.wave[0], p.Config.Filters) {
-		s.Metrics[k] = v
-	}
+	maps.Copy(s.Metrics, d.source)
+	maps.Copy(s.Metrics, filters.MeasureAudio(d.wave[0], p.Config.Filters))
 	s.Metrics["audio_duration_s"] = d.seconds
 	s.Metrics["audio_rate_hz"] = int64(d.rate)
 	s.Metrics["audio_channels"] = int64(d.channels)

@@ -25,6 +25,7 @@ func planFlags() []cli.Flag {
 		&cli.StringFlag{Name: "source", Usage: "layout of the source: `auto`, audioset, sunrgbd, llvip, ego4d, manifest or pairs"},
 		&cli.StringFlag{Name: "preset", Value: configs.DataPresets[0], Usage: "data preset: " + strings.Join(configs.DataPresets, ", ")},
 		configFlag,
+		&cli.StringFlag{Name: "snr-method", Usage: "estimator of the noise: " + strings.Join(configs.SNRMethods, ", ")},
 		&cli.BoolFlag{Name: "allow-outside", Usage: "let a manifest name files outside its own folder"},
 		&cli.BoolFlag{Name: "skip-unsupported", Usage: "go on where files need a program that is missing; each costs a failed row"},
 	}, thresholdFlags()...)
@@ -68,6 +69,9 @@ func dataConfig(c *cli.Context) (configs.Config, error) {
 	}
 	if c.IsSet("source") {
 		l.Flags = append(l.Flags, configs.Override{Key: "source.kind", Value: c.String("source"), Flag: "source"})
+	}
+	if c.IsSet("snr-method") {
+		l.Flags = append(l.Flags, configs.Override{Key: "filters.snr.method", Value: c.String("snr-method"), Flag: "snr-method"})
 	}
 	if c.Bool("allow-outside") {
 		l.Flags = append(l.Flags, configs.Override{Key: "source.allow_outside", Value: "true", Flag: "allow-outside"})

@@ -1,0 +1,465 @@
+#!/usr/bin/env python3
+"""Makes the mixtures that the estimator learned-1 is trained and judged on (docs/metrics.md).
+
+    mixtures.py PACKAGES OUT --clips 9000 [--seed 1] [--part NAME]
+
+PACKAGES is a folder with one folder for each Debian package, holding its sound files (dpkg-deb -x); see
+fetch.sh. OUT gets clips.s16 (16 kHz, mono, 16 bit, one clip after the other) and clips.csv (place, length
+and truth of each). Truth: active level of the clean part (ITU-T P.56's 15.9 dB over frames of 10 ms) minus
+the mean level of the noise, before coding. A clip's content package and noise kind are named, so that a
+split can keep both apart. Needs numpy, scipy and soundfile.
+"""
+import argparse, csv, glob, hashlib, io, os, re, zlib
+from math import gcd
+import numpy as np, soundfile as sf
+from scipy.signal import butter, fftconvolve, lfilter, resample_poly, sosfilt
+
+FS = 16000
+SOUND = (".ogg", ".oga", ".wav", ".flac", ".mp3", ".opus", ".au", ".aiff", ".raw")
+# Content by package: the class, and a pattern of the paths that belong to it.
+CONTENT = [
+    ("speech", "asterisk-core-sounds-en-wav", r""), ("speech", "asterisk-core-sounds-es-wav", r""),
+    ("speech", "asterisk-core-sounds-fr-wav", r""), ("speech", "asterisk-core-sounds-ru-wav", r""),
+    ("speech", "fillets-ng-data", r"/en/|/cs/|/nl/|/de/"), ("speech", "klettres-data", r""),
+    ("speech", "ktuberling-data", r""), ("speech", "pocketsphinx-testdata", r"librivox|cards|\.raw"),
+    ("speech", "tuxpaint-stamps-default", r"desc"),
+    ("music", "supertux-data", r"/music/"), ("music", "colobot-common-sounds", r"/music/"),
+    ("music", "searchandrescue-data", r"/music/"), ("music", "unknown-horizons", r"/music/"),
+    ("music", "asterisk-moh-opsound-wav", r""), ("music", "singularity-music", r""),
+    ("music", "hedgewars-data", r"/[Mm]usic/"), ("music", "lordsawar-data", r"/music/"),
+    ("music", "openclonk-data", r"[Mm]usic"), ("music", "ardentryst", r"[Mm]usic"),
+    ("music", "pekka-kana-2-data", r"[Mm]usic"), ("music", "megaglest-data", r"/music/"),
+    ("music", "bzflag-data", r"music"), ("music", "lincity-ng-data", r"music"),
+    ("music", "trigger-rally-data", r"music"), ("music", "extremetuxracer-data", r"music"),
+    ("fx", "supertux-data", r"/sounds/"), ("fx", "wesnoth-1.16-data", r"/sounds/"),
+    ("fx", "colobot-common-sounds", r"/sounds/"), ("fx", "hedgewars-data", r"/Sounds/"),
+    ("fx", "bucklespring-data", r""), ("fx", "frozen-bubble-data", r""), ("fx", "openttd-opensfx", r""),
+    ("fx", "sonic-pi-samples", r"/samples/"), ("fx", "minetest-data", r""), ("fx", "warmux-data", r""),
+    ("fx", "unknown-horizons", r"/sounds/"), ("fx", "searchandrescue-data", r"/sounds/"),
+    ("fx", "torcs-data", r""), ("fx", "megaglest-data", r"/sounds/|/factions/|/tilesets/"), ("fx", "openclonk-data", r"[Ss]ound"),
+    ("fx", "extremetuxracer-data", r"sounds"), ("fx", "bzflag-data", r""), ("fx", "pekka-kana-2-data", r"[Ss]ound|sfx"), ("fx", "freedink-data", r""), ("fx", "gcompris-qt-data", r""),
+    ("fx", "hydrogen-drumkits-effects", r""), ("fx", "openarena-data", r""),
+    ("animal", "tuxpaint-stamps-default", r"/animals/"), ("animal", "klettres-data", r"animal"),
+    ("fx", "tuxpaint-stamps-default", r"/(vehicles|hobbies|household|town|people|sports|military)/"),
+]
+# Names of recordings that are noise all through: no content, but noise to mix and clips of their own.
+NOISE_NAMES = re.compile(r"rain|wind|ocean|surf|/sea|river|stream|waterfall|(?<!cross)fire(?!ball|work|cracker|flower|d|_f)|engine|motor|crowd|applau|traffic|"
+                         r"static|ambien|machine|water(?!-)|noise|hum(?!an)|hiss|jet|helicopter|sauna|3d_printer|drone|buzz|drum_roll|"
+                         r"fan\b|vacuum|train|truck|tractor|car\b|boat|plane|storm|saw|drill|shower|cheer|night|morning|forest", re.I)
+STEMS_OWN_SPLIT = ("sonic-pi-samples", "pocketsphinx-testdata", "tuxpaint-stamps-default", "asterisk-core-sounds-en-wav")
+
+
+def seeded(*key):
+    return np.random.Generator(np.random.PCG64(zlib.crc32("|".join(map(str, key)).encode())))
+
+
+def held_out(package, path):
+    """whether shared evaluations keep this file apart: half of the four packages they draw from."""
+    if package not in STEMS_OWN_SPLIT:
+        return False
+    name = os.path.basename(path)
+    stems = {name, os.path.splitext(name)[0]}
+    return any(not hashlib.sha256(("snr:" + n).encode()).digest()[0] & 1 for n in stems)
+
+
+def read(path, seconds=60):
+    if path.endswith(".raw"):
+        return np.fromfile(path, "<i2")[:FS * seconds] / 32768.0
+    with sf.SoundFile(path) as f:
+        want = int(f.samplerate * seconds)
+        if f.frames > 2 * want:
+            f.seek((f.frames - want) // 2)
+        x = f.read(want, always_2d=True).mean(1)
+        sr = f.samplerate
+    if sr != FS:
+        g = gcd(sr, FS)
+        x = resample_poly(x, FS // g, sr // g)
+    return x
+
+
+def frame_db(x, h=160):
+    n = len(x) // h
+    return 10 * np.log10(np.mean(x[:n * h].reshape(n, h) ** 2, 1) + 1e-12)
+
+
+def active_db(x):
+    """P.56's definition over 10 ms frames smoothed by 30 ms: the level of what lies within 15.9 dB of it."""
+    p = np.sort(lfilter([0.28], [1, -0.72], 10 ** (frame_db(x) / 10)))[::-1]
+    c = np.cumsum(p) / np.arange(1, len(p) + 1)
+    k = np.flatnonzero(p * 10 ** 1.59 >= c)
+    return 10 * np.log10(c[k[-1]] + 1e-14)
+
+
+def clean_enough(x):
+    """field recordings count as content when their own quiet frames lie 25 dB under their active level."""
+    if len(x) < FS // 5:
+        return False
+    p = frame_db(x, 320)
+    return p.max() > -50 and np.percentile(p, 5) - active_db(x) <= -25
+
+
+def load(packages):
+    """content {(class, package): [(name, x)]}, noise {package: [(name, x)]}; x int16 at 16 kHz."""
+    content, noise = {}, {}
+    for cls, pk, pat in CONTENT:
+        files = [p for p in sorted(glob.glob(f"{packages}/{pk}/**/*", recursive=True)) if p.lower().endswith(SOUND) and re.search(pat, p)]
+        files = [p for p in files if not held_out(pk, p) and (cls == "speech" or "desc" not in p)]
+        if cls in ("animal", "fx") and pk.startswith("tux"):
+            files = [p for p in files if not re.search(r"_[a-z]{2}(_[A-Z]{2})?\.ogg$", p)]
+        order = seeded("files", pk, cls).permutation(len(files))
+        most = {"speech": 90, "music": 24, "fx": 110, "animal": 80}[cls]
+        for i in order[:most]:
+            p = files[i]
+            try:
+                x = read(p, 40)
+            except Exception as e:
+                continue
+            if len(x) < FS // 10 or not np.isfinite(x).all():
+                continue
+            x = x - x.mean()
+            pk_ = np.abs(x).max()
+            if pk_ < 1e-3:
+                continue
+            x = x / pk_ * 0.9
+            name = os.path.relpath(p, packages)
+            tail = p[len(packages):]
+            if cls in ("fx", "animal") and NOISE_NAMES.search(os.path.basename(tail)) and len(x) > FS and not clean_enough(x):
+                noise.setdefault(pk, []).append((name, np.int16(x * 32767)))
+                continue
+            if cls in ("fx", "animal", "speech") and not (clean_enough(x) or (cls == "fx" and len(x) < FS)):
+                continue
+            content.setdefault((cls, pk), []).append((name, np.int16(x * 32767)))
+    return content, noise
+
+
+# ---------------------------------------------------------------- content
+def lay(r, pool, n, cls):
+    """n samples from a pool: one recording, or several with pauses, as sounds follow each other in the world."""
+    y = np.zeros(n)
+    if cls == "music":
+        x = pool[r.integers(len(pool))][1] / 32768.0
+        if len(x) >= n:
+            o = r.integers(0, len(x) - n + 1)
+            return x[o:o + n].copy()
+    many = r.random() < 0.5
+    pick = lambda: pool[r.integers(len(pool))][1] / 32768.0
+    x = pick()
+    if len(x) >= n:
+        p = frame_db(x, 1600)
+        best = int(np.argmax(p)) * 1600
+        o = max(0, min(best - n // 2 + int(r.integers(-n // 4, n // 4 + 1)), len(x) - n))
+        return x[o:o + n].copy()
+    gap = r.choice([0.02, 0.3, 1.0, 2.5])
+    i = int(r.uniform(0, 0.3) * FS)
+    while i < n:
+        w = x.copy()
+        f = min(len(w) // 4, 160)
+        w[-f:] *= np.linspace(1, 0, f)
+        m = min(len(w), n - i)
+        y[i:i + m] += w[:m] * (10 ** (-r.uniform(0, 9) / 20) if many else 1)
+        i += len(w) + int(r.uniform(0.1, 1) * gap * FS)
+        if many:
+            x = pick()
+    return y
+
+
+def tones(r, n):
+    """synthetic tonal content, all its parameters drawn: returns the name of the sort and the samples."""
+    t = np.arange(n) / FS
+    sort = r.choice(["sine", "chord", "saw", "organ", "vibrato", "vibrato", "sweep", "pluck", "melody", "fm"])
+    def note(f, t, k=8, vib=0.0, rate=5.5, slope=1.0):
+        ph = 2 * np.pi * f * t + vib * np.sin(2 * np.pi * rate * t + r.uniform(0, 6))
+        return sum(np.sin(j * ph + r.uniform(0, 6)) / j ** slope for j in range(1, k + 1) if j * f < 7600)
+    f = 80 * 2 ** r.uniform(0, 4)
+    if sort == "sine":
+        y = note(f, t, 1)
+    elif sort == "chord":
+        y = sum(note(f * 2 ** (s / 12), t, r.integers(1, 7)) for s in r.choice([0, 3, 4, 7, 10, 12, 15, 19], 4, False))
+    elif sort == "saw":
+        y = note(f, t, 30)
+    elif sort == "organ":
+        y = sum(note(f * m, t, 3) for m in (0.5, 1, 1.5, 2, 4))
+    elif sort == "vibrato":
+        y = sum(note(f * 2 ** (s / 12), t, r.integers(3, 20), r.uniform(0.5, 8), r.uniform(4, 7.5), r.uniform(0.7, 1.5)) for s in r.choice([0, 4, 7, 12], r.integers(1, 4), False))
+        if r.random() < 0.5:
+            y *= 1 + r.uniform(0.05, 0.4) * np.sin(2 * np.pi * r.uniform(3, 7) * t)
+    elif sort == "sweep":
+        a, b = sorted(100 * 2 ** r.uniform(0, 6, 2))
+        per = r.uniform(0.3, 10)
+        u = np.abs((t / per) % 2 - 1)
+        ph = 2 * np.pi * np.cumsum(a * (b / a) ** u) / FS
+        y = sum(np.sin(j * ph) / j for j in range(1, r.integers(2, 5)) if j * b < 7600)
+    elif sort == "fm":
+        y = np.sin(2 * np.pi * f * t + r.uniform(0.5, 5) * np.sin(2 * np.pi * f * r.choice([0.5, 1, 1.41, 2, 3.5]) * t) * (1 + 0.5 * np.sin(2 * np.pi * r.uniform(0.2, 3) * t)))
+    else:
+        y, p = np.zeros(n), int(r.uniform(0.08, 0.6) * FS)
+        base = 110 * 2 ** r.uniform(0, 2)
+        for i in range(0, n, p):
+            tt = np.arange(min(p * (4 if sort == "pluck" else 1), n - i)) / FS
+            ff = base * 2 ** (r.integers(0, 24) / 12)
+            e = np.exp(-r.uniform(2, 10) * tt) if sort == "pluck" else np.minimum(1, np.minimum(tt / 0.01, (tt[-1] - tt) / 0.01 + 1e-3))
+            y[i:i + len(tt)] += e * sum(np.sin(2 * np.pi * ff * k * tt) / k ** r.uniform(0.7, 1.5) for k in range(1, 8) if ff * k < 7600)
+    return "tone_" + sort, y
+
+
+def echo(r, x):
+    """the room: a decaying tail, as strong as the sound or weaker."""
+    rt = r.uniform(0.15, 1.2)
+    m = int(rt * FS)
+    h = r.standard_normal(m) * 10 ** (-3 * np.arange(m) / m)
+    h *= 10 ** (-r.uniform(0, 14) / 20) / np.sqrt(np.sum(h * h))
+    return x + fftconvolve(x, h)[:len(x)]
+
+
+# ---------------------------------------------------------------- noise
+def shaped(r, n, expo, corner=20.0):
+    m = 1 << (n - 1).bit_length()
+    f = np.fft.rfftfreq(m, 1 / FS)
+    a = np.maximum(f, corner) ** (-expo / 2)
+    a[0] = 0
+    y = np.fft.irfft(a * np.fft.rfft(r.standard_normal(m)), m)[:n]
+    return y / y.std()
+
+
+def equalised(r, n):
+    m = 1 << (n - 1).bit_length()
+    f = np.fft.rfftfreq(m, 1 / FS)
+    k = r.integers(4, 14)
+    g = np.interp(f, np.sort(np.r_[0, r.uniform(0, 8000, k - 2), 8000]), np.cumsum(r.normal(0, 7, k)).clip(-45, 45))
+    y = np.fft.irfft(10 ** (g / 20) * np.fft.rfft(r.standard_normal(m)), m)[:n]
+    return y / (y.std() + 1e-12)
+
+
+def slow(r, n, rate, depth_db):
+    k = max(4, int(n / FS * rate) + 4)
+    return 10 ** (depth_db * np.interp(np.arange(n), np.linspace(0, n, k), r.standard_normal(k)) / 20)
+
+
+def drops(r, n, density, tau, spread, lo, hi):
+    """short events at random: rain, applause, crackle, fire."""
+    imp = np.zeros(n)
+    k = max(1, int(n / FS * density))
+    np.add.at(imp, r.integers(0, n, k), r.standard_normal(k) * np.exp(spread * r.standard_normal(k)))
+    m = max(2, int(8 * tau * FS))
+    y = fftconvolve(imp, np.exp(-np.arange(m) / (tau * FS)) * r.standard_normal(m))[:n]
+    y = sosfilt(butter(1, [lo / 8000, min(hi, 7900) / 8000], "band", output="sos"), y)
+    return y / (y.std() + 1e-12)
+
+
+def hum(r, n):
+    f0 = r.choice([50, 60, 100, 120, 400]) * (1 + r.uniform(-1e-3, 1e-3))
+    t = np.arange(n) / FS
+    k = int(min(r.integers(3, 40), 7800 // f0))
+    y = sum(r.uniform(0.1, 1) / j ** r.uniform(0.3, 1.4) * np.sin(2 * np.pi * f0 * j * t + r.uniform(0, 6)) for j in range(1, k + 1))
+    return y / y.std() + r.choice([0.01, 0.1, 0.3]) * shaped(r, n, r.uniform(0, 1))
+
+
+def fan(r, n):
+    y = shaped(r, n, r.uniform(0.5, 1.8), 60)
+    for _ in range(r.integers(1, 5)):
+        f = r.uniform(100, 4000)
+        z = sosfilt(butter(1, [f * 0.93 / 8000, f * 1.07 / 8000], "band", output="sos"), r.standard_normal(n))
+        y = y / y.std() + r.uniform(0.2, 0.8) * z / z.std()
+    t = np.arange(n) / FS
+    return y * (1 + r.uniform(0, 0.4) * np.sin(2 * np.pi * r.uniform(5, 40) * t)) * slow(r, n, 1.0, r.uniform(0, 1.5))
+
+
+def engine(r, n):
+    f0 = r.uniform(18, 160)
+    speed = np.cumsum(f0 * slow(r, n, r.uniform(0.2, 3), r.uniform(0.05, 0.8))) / FS
+    ph = 2 * np.pi * speed
+    y = sum(r.uniform(0.1, 1) / j ** r.uniform(0.2, 1) * np.sin(j * ph + r.uniform(0, 6)) for j in range(1, int(min(30, 5000 // f0))))
+    gate = 1 + r.uniform(0, 0.8) * np.sin(ph)
+    return y / y.std() + r.uniform(0.2, 1.2) * gate * shaped(r, n, r.uniform(0.5, 2))
+
+
+def wind(r, n):
+    y = shaped(r, n, r.uniform(1.2, 2.6), r.uniform(30, 200)) * slow(r, n, r.uniform(0.5, 3), r.uniform(2, 6))
+    if r.random() < 0.3:
+        f = r.uniform(300, 1200)
+        y += r.uniform(0.1, 0.5) * y.std() * sosfilt(butter(2, [f / 8000, f * 1.15 / 8000], "band", output="sos"), r.standard_normal(n)) * 5 * slow(r, n, 2, 4)
+    return y
+
+
+def traffic(r, n):
+    y = 0.5 * shaped(r, n, r.uniform(1, 2), 40)
+    t = np.arange(n) / FS
+    for _ in range(r.integers(1, 1 + max(2, n // FS))):
+        c, w = r.uniform(0, n / FS), r.uniform(0.4, 3)
+        z = shaped(r, n, r.uniform(0.6, 1.6), 80)
+        if r.random() < 0.5:
+            z += 0.5 * engine(r, n)
+        y += r.uniform(0.3, 3) * z / (1 + ((t - c) / w) ** 2)
+    return y
+
+
+def static(r, n):
+    y = equalised(r, n) * slow(r, n, r.uniform(1, 12), r.uniform(1, 5))
+    if r.random() < 0.5:
+        y *= np.repeat(r.random(n // 400 + 1) < r.uniform(0.5, 0.98), 400)[:n] + 0.02
+    if r.random() < 0.4:
+        t = np.arange(n) / FS
+        y += r.uniform(0.1, 1) * y.std() * np.sin(2 * np.pi * np.cumsum(r.uniform(500, 4000) * slow(r, n, 1, 0.5)) / FS) * (1 + 0 * t)
+    return y
+
+
+def insects(r, n):
+    t = np.arange(n) / FS
+    y = 0.05 * shaped(r, n, 1)
+    for _ in range(r.integers(2, 8)):
+        f = r.uniform(2200, 7000)
+        a = np.maximum(0, np.sin(2 * np.pi * r.uniform(8, 60) * t + r.uniform(0, 6)) + r.uniform(-0.5, 0.7))
+        y += r.uniform(0.2, 1) * a * np.sin(2 * np.pi * f * t + 0.3 * np.cumsum(r.standard_normal(n)) ) * slow(r, n, 1, 2)
+    return y
+
+
+def babble(r, n, pools):
+    keys = [k for k in pools if k[0] == "speech"]
+    key = keys[r.integers(len(keys))]
+    y = np.zeros(n)
+    for _ in range(r.integers(4, 16)):
+        z = lay(r, pools[keys[r.integers(len(keys))] if r.random() < 0.3 else key], n, "speech")
+        y += np.roll(z, r.integers(n)) / (z.std() + 1e-9) * 10 ** (-r.uniform(0, 8) / 20)
+    if r.random() < 0.6:
+        y = echo(r, y)
+    return y
+
+
+def recorded(r, n, pool):
+    z = pool[r.integers(len(pool))][1] / 32768.0
+    if len(z) < n:
+        f = min(400, len(z) // 4)  # loop with a cross-fade
+        z2 = z[:-f].copy()
+        z2[:f] = z[:f] * np.linspace(0, 1, f) + z[-f:] * np.linspace(1, 0, f)
+        z = np.tile(z2, n // len(z2) + 2)
+    o = r.integers(0, len(z) - n + 1)
+    return z[o:o + n]
+
+
+KINDS = {
+    "white": lambda r, n, s: r.standard_normal(n), "pink": lambda r, n, s: shaped(r, n, 1), "brown": lambda r, n, s: shaped(r, n, 2),
+    "coloured": lambda r, n, s: shaped(r, n, r.uniform(-1.5, 2.5), r.uniform(20, 300)), "equalised": lambda r, n, s: equalised(r, n),
+    "hum": lambda r, n, s: hum(r, n), "fan": lambda r, n, s: fan(r, n), "engine": lambda r, n, s: engine(r, n),
+    "rain": lambda r, n, s: drops(r, n, r.uniform(150, 4000), r.uniform(3e-4, 3e-3), 0.6, r.uniform(100, 1500), r.uniform(3000, 7900)) + r.uniform(0.05, 0.6) * shaped(r, n, r.uniform(0, 1.5)),
+    "applause": lambda r, n, s: drops(r, n, r.uniform(60, 600), r.uniform(3e-3, 0.02), 0.5, r.uniform(200, 900), r.uniform(2000, 6000)) + r.uniform(0.02, 0.3) * shaped(r, n, 1),
+    "crackle": lambda r, n, s: drops(r, n, r.uniform(5, 90), r.uniform(5e-5, 1e-3), r.uniform(0.4, 1.1), r.uniform(150, 900), r.uniform(3000, 7900)) + r.uniform(0.003, 0.15) * shaped(r, n, r.uniform(0, 1.5)),
+    "fire": lambda r, n, s: drops(r, n, r.uniform(10, 120), r.uniform(3e-4, 4e-3), 1.0, r.uniform(200, 900), 7900) + r.uniform(0.1, 1) * shaped(r, n, 1.8) * slow(r, n, 4, 2),
+    "wind": lambda r, n, s: wind(r, n), "surf": lambda r, n, s: shaped(r, n, r.uniform(0.5, 1.6), 100) * slow(r, n, r.uniform(0.2, 0.8), r.uniform(3, 7)),
+    "stream": lambda r, n, s: equalised(r, n) * slow(r, n, r.uniform(4, 20), r.uniform(1, 3)) + 0.5 * shaped(r, n, 0.7, 300), "traffic": lambda r, n, s: traffic(r, n),
+    "static": lambda r, n, s: static(r, n), "insects": lambda r, n, s: insects(r, n), "babble": lambda r, n, s: babble(r, n, s),
+}
+# Kinds that are alike are held out together.
+FAMILIES = [["white", "pink", "brown", "coloured", "equalised"], ["hum", "fan", "engine"], ["rain", "applause", "stream", "surf"], ["crackle", "fire", "static"],
+            ["wind", "traffic", "insects"], ["babble"]]
+
+
+# ---------------------------------------------------------------- clips
+def codec(r, x):
+    kind, form, sub = [("mp3", "MP3", "MPEG_LAYER_III"), ("opus", "OGG", "OPUS"), ("ogg", "OGG", "VORBIS")][r.integers(3)]
+    b = io.BytesIO()
+    with sf.SoundFile(b, "w", FS, 1, format=form, subtype=sub, compression_level=float(r.uniform(0.1, 0.95))) as f:
+        for i in range(0, len(x), 4096):
+            f.write(np.clip(x[i:i + 4096], -1, 1))
+    b.seek(0)
+    y, sr = sf.read(b)
+    if sr != FS:
+        g = gcd(sr, FS)
+        y = resample_poly(y, FS // g, sr // g)
+    return kind, (y[:len(x)] if len(y) >= len(x) else np.pad(y, (0, len(x) - len(y))))
+
+
+def clip(r, content, noise):
+    n = int(FS * r.choice([r.uniform(2, 10), 10, 5, 2, r.uniform(1.5, 4)]))
+    keys = sorted(content)
+    real = sorted(noise)
+    u = r.random()
+    row = dict(kind="mix" if u < 0.68 else "clean" if u < 0.85 else "noise", n=n, package="none", cls="none", noise="none", family="none", snr="", variant="plain")
+    s = v = None
+    if row["kind"] != "noise":
+        cls = r.choice(["speech", "music", "fx", "animal", "tone"], p=[0.28, 0.26, 0.2, 0.1, 0.16])
+        if cls == "tone":
+            row["package"], s = tones(r, n)
+        else:
+            have = [k for k in keys if k[0] == cls]
+            k = have[r.integers(len(have))]
+            row["package"], s = k[1], lay(r, content[k], n, cls)
+        row["cls"] = cls
+        if r.random() < 0.2 and cls != "tone" or r.random() < 0.05:
+            s = echo(r, s)
+        if np.mean(s ** 2) < 1e-7:
+            return None
+        s = s - s.mean()
+    if row["kind"] != "clean":
+        if r.random() < (0.4 if row["kind"] == "mix" else 0.6):
+            row["noise"] = row["family"] = real[r.integers(len(real))]
+            v = recorded(r, n, noise[row["noise"]])
+        else:
+            f = r.integers(len(FAMILIES))
+            row["noise"], row["family"] = FAMILIES[f][r.integers(len(FAMILIES[f]))], f"syn{f}"
+            v = KINDS[row["noise"]](r, n, content)
+        v = v - v.mean()
+        if not v.std() > 1e-6:
+            return None
+        v = v / v.std()
+    x = s if v is None else v
+    if row["kind"] == "mix":
+        row["snr"] = round(r.uniform(4, 16) if r.random() < 0.4 else r.uniform(-8, 32), 2)
+        x = s + v * 10 ** ((active_db(s) - row["snr"]) / 20)
+    x = x / np.abs(x).max() * r.uniform(0.1, 0.95)
+    w = r.choice(["plain", "codec", "low", "dc", "pad", "quiet", "clipped"], p=[0.55, 0.13, 0.1, 0.04, 0.06, 0.08, 0.04])
+    row["variant"] = w
+    if w == "codec":
+        row["variant"], x = codec(r, x)
+    elif w == "low":
+        f = r.choice([2, 2, 3])
+        x = resample_poly(resample_poly(x, 1, f), f, 1)[:n]
+    elif w == "dc":
+        x = x * 0.8 + r.uniform(-0.1, 0.1)
+    elif w == "pad":
+        h = int(n * r.uniform(0.1, 0.5))
+        x[:h] = 0
+        if r.random() < 0.5:
+            x = x[::-1].copy()
+        if row["kind"] == "mix":  # the truth is of what stays
+            keep = slice(h, n)
+            if np.mean(s[keep] ** 2) < 1e-7:
+                return None
+            row["snr"] = round(active_db(s[keep]) - 10 * np.log10(np.mean((v[keep] * 10 ** ((active_db(s) - row["snr"]) / 20)) ** 2)), 2)
+    elif w == "quiet":
+        x = x * 10 ** (-r.uniform(30, 52) / 20) / (np.sqrt(np.mean(x ** 2)) + 1e-9)
+    elif w == "clipped":
+        x = x * r.uniform(1.2, 6)
+    return row, np.int16(np.clip(np.round(x * 32767), -32768, 32767))
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("packages"), ap.add_argument("out")
+    ap.add_argument("--clips", type=int, default=9000), ap.add_argument("--seed", type=int, default=1)
+    a = ap.parse_args()
+    os.makedirs(a.out, exist_ok=True)
+    content, noise = load(a.packages)
+    for k in sorted(content):
+        print(*k, len(content[k]))
+    for k in sorted(noise):
+        print("noise", k, len(noise[k]), " ".join(os.path.basename(n) for n, _ in noise[k])[:300])
+    at = 0
+    with open(f"{a.out}/clips.s16", "wb") as raw, open(f"{a.out}/clips.csv", "w", newline="") as f:
+        w = csv.DictWriter(f, "at n kind package cls noise family snr variant".split())
+        w.writeheader()
+        for i in range(a.clips):
+            c = clip(seeded("clip", a.seed, i), content, noise)
+            if c is None:
+                continue
+            row, x = c
+            row.update(at=at, n=len(x))
+            w.writerow(row)
+            raw.write(x.tobytes())
+            at += len(x)
+            if i % 200 == 0:
+                f.flush()
+    print(at / FS / 3600, "hours")
+
+
+if __name__ == "__main__":
+    main()
