@@ -27,6 +27,7 @@ func planFlags() []cli.Flag {
 		configFlag,
 		&cli.StringFlag{Name: "snr-method", Usage: "estimator of the noise: " + strings.Join(configs.SNRMethods, ", ")},
 		&cli.BoolFlag{Name: "allow-outside", Usage: "let a manifest name files outside its own folder"},
+		&cli.BoolFlag{Name: "allow-truncated", Usage: "keep JPEG pictures that are cut off or damaged, with what is missing grey"},
 		&cli.BoolFlag{Name: "skip-unsupported", Usage: "go on where files need a program that is missing; each costs a failed row"},
 	}, thresholdFlags()...)
 }
@@ -72,6 +73,9 @@ func dataConfig(c *cli.Context) (configs.Config, error) {
 	}
 	if c.IsSet("snr-method") {
 		l.Flags = append(l.Flags, configs.Override{Key: "filters.snr.method", Value: c.String("snr-method"), Flag: "snr-method"})
+	}
+	if c.Bool("allow-truncated") {
+		l.Flags = append(l.Flags, configs.Override{Key: "image.allow_truncated", Value: "true", Flag: "allow-truncated"})
 	}
 	if c.Bool("allow-outside") {
 		l.Flags = append(l.Flags, configs.Override{Key: "source.allow_outside", Value: "true", Flag: "allow-outside"})

@@ -23,7 +23,7 @@ type jpegHeader struct {
 	arithmetic    bool
 	scans         int
 	end           int // offset of EOI, -1 when the file ends before it
-	exif          []byte
+	exif, xmp     []byte
 }
 
 // readJPEGHeader walks all markers up to EOI, the entropy-coded data between them included, and refuses
@@ -78,6 +78,8 @@ func readJPEGHeader(data []byte) (jpegHeader, error) {
 			}
 		case marker == 0xe1 && h.exif == nil && bytes.HasPrefix(body, []byte("Exif\x00\x00")):
 			h.exif = body
+		case marker == 0xe1 && h.xmp == nil && bytes.HasPrefix(body, []byte("http://ns.adobe.com/xap/1.0/\x00")):
+			h.xmp = body
 		}
 		if !whole {
 			break
@@ -136,6 +138,9 @@ func (t *Tools) decodeJPEG(data []byte, o PictureOptions, info *PictureInfo) (*v
 		return nil, fault.Corruptf("truncated", "JPEG: the file is cut off within its header, after %d bytes; fetch it again", len(data))
 	}
 	info.Width, info.Height, info.Bits, info.Orientation = h.width, h.height, 8, exifOrientation(h.exif)
+	if info.Orientation == 0 {
+		info.Orientation = xmpOrientation(h.xmp)
+	}
 	if err := o.admit(info.Format, h.width, h.height); err != nil {
 		return nil, err
 	}

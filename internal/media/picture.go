@@ -4,15 +4,13 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"image"
-	"image/gif"
+	"image/color"
 	"image/png"
 	"io"
 	"runtime"
 	"slices"
 	"strings"
 
-	"golang.org/x/image/bmp"
 	"golang.org/x/image/tiff"
 	"golang.org/x/image/webp"
 
@@ -236,7 +234,7 @@ func (r *pictureReader) at() int { return r.size - r.Len() }
 func pictureError(format string, r *pictureReader, err error) error {
 	// The packages say "png: invalid format: ..." and the like; the format is named by us.
 	what := err.Error()
-	for _, prefix := range []string{"png: ", "gif: ", "bmp: ", "tiff: ", "webp: ", "vp8: ", "vp8l: ", "riff: ", "invalid format: "} {
+	for _, prefix := range []string{"png: ", "tiff: ", "webp: ", "vp8: ", "vp8l: ", "riff: ", "invalid format: "} {
 		what = strings.TrimPrefix(what, prefix)
 	}
 	var pngUnsupported png.UnsupportedError
@@ -245,7 +243,7 @@ func pictureError(format string, r *pictureReader, err error) error {
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), strings.HasSuffix(what, "unexpected EOF"),
 		strings.Contains(what, "not enough pixel data"), strings.Contains(what, "not enough image data"), strings.Contains(what, "short chunk data"):
 		return fault.Corruptf("truncated", "%s: the file is cut off: its data ends at byte %d of what should be more (%s); fetch it again", format, r.size, what)
-	case errors.As(err, &pngUnsupported), errors.As(err, &tiffUnsupported), errors.Is(err, bmp.ErrUnsupported):
+	case errors.As(err, &pngUnsupported), errors.As(err, &tiffUnsupported):
 		return fault.Unsupportedf("unsupported_picture", "%s: a variant of the format that is not read (%s); convert the file to PNG first", format, what)
 	}
 	return fault.Corruptf("corrupt_picture", "%s: damaged before byte %d of %d: %s", format, r.at(), r.size, what)
@@ -269,7 +267,7 @@ func decodePNG(_ *Tools, data []byte, o PictureOptions, info *PictureInfo) (*vis
 	if int64(info.Width)*int64(info.Height)*perPixel/8 > 1032*int64(len(data)) {
 		return nil, fault.Corruptf("truncated", "PNG: the header says %d x %d pixels, and %d bytes cannot hold them; fetch the file again", info.Width, info.Height, len(data))
 	}
-	info.Orientation = exifOrientation(pngChunk(data, "eXIf"))
+	info.Orientation = pngOrientation(data)
 	r = newPictureReader(data)
 	img, err := png.Decode(r)
 	if err != nil {
@@ -278,75 +276,21 @@ func decodePNG(_ *Tools, data []byte, o PictureOptions, info *PictureInfo) (*vis
 	return flatten(img, o, kind == 0 && bits == 16, info)
 }
 
-// pngChunk returns the payload of the first chunk of a kind, nil when there is none.
-func pngChunk(data []byte, kind string) []byte {
+// pngChunk returns what follows a prefix in the first chunk of a kind that has it, nil when there is none.
+func pngChunk(data []byte, kind, prefix string) []byte {
 	for at := 8; at+12 <= len(data); {
 		n := int64(binary.BigEndian.Uint32(data[at:]))
 		if n > int64(len(data)-at-12) {
 			return nil
 		}
 		if string(data[at+4:at+8]) == kind {
-			return data[at+8 : at+8+int(n)]
+			if body, ok := bytes.CutPrefix(data[at+8:at+8+int(n)], []byte(prefix)); ok {
+				return body
+			}
 		}
 		at += 12 + int(n)
 	}
 	return nil
-}
-
-func decodeGIF(_ *Tools, data []byte, o PictureOptions, info *PictureInfo) (*vision.Picture, error) {
-	r := newPictureReader(data)
-	config, err := gif.DecodeConfig(r)
-	if err != nil {
-		return nil, pictureError(info.Format, r, err)
-	}
-	info.Width, info.Height, info.Bits = config.Width, config.Height, 8
-	if err := o.admit(info.Format, info.Width, info.Height); err != nil {
-		return nil, err
-	}
-	r = newPictureReader(data)
-	img, err := gif.Decode(r) // the first frame
-	if err != nil {
-		return nil, pictureError(info.Format, r, err)
-	}
-	frame, ok := img.(*image.Paletted)
-	screen := image.Rect(0, 0, info.Width, info.Height)
-	if !ok || frame.Rect == screen {
-		return flatten(img, o, false, info)
-	}
-	// A first frame smaller than the screen: what it leaves free is transparent.
-	canvas := image.NewNRGBA(screen)
-	table := paletteTable(frame)
-	for y := frame.Rect.Min.Y; y < frame.Rect.Max.Y; y++ {
-		row := frame.Pix[frame.PixOffset(frame.Rect.Min.X, y):][:frame.Rect.Dx()]
-		dst := canvas.Pix[canvas.PixOffset(frame.Rect.Min.X, y):]
-		for x, v := range row {
-			copy(dst[4*x:4*x+4], table[v][:])
-		}
-	}
-	return flatten(canvas, o, false, info)
-}
-
-func decodeBMP(_ *Tools, data []byte, o PictureOptions, info *PictureInfo) (*vision.Picture, error) {
-	r := newPictureReader(data)
-	config, err := bmp.DecodeConfig(r)
-	if err != nil {
-		return nil, pictureError(info.Format, r, err)
-	}
-	info.Width, info.Height, info.Bits = config.Width, config.Height, 8
-	if err := o.admit(info.Format, info.Width, info.Height); err != nil {
-		return nil, err
-	}
-	// What is read has no compression: rows of whole 32-bit words. DecodeConfig has seen 54 bytes.
-	perPixel := int64(binary.LittleEndian.Uint16(data[28:]))
-	if need := (int64(info.Width)*perPixel + 31) / 32 * 4 * int64(info.Height); need > int64(len(data)) {
-		return nil, fault.Corruptf("truncated", "BMP: %d x %d pixels take %d bytes, and the file has %d; fetch it again", info.Width, info.Height, need, len(data))
-	}
-	r = newPictureReader(data)
-	img, err := bmp.Decode(r)
-	if err != nil {
-		return nil, pictureError(info.Format, r, err)
-	}
-	return flatten(img, o, false, info)
 }
 
 func decodeTIFF(_ *Tools, data []byte, o PictureOptions, info *PictureInfo) (*vision.Picture, error) {
@@ -360,12 +304,22 @@ func decodeTIFF(_ *Tools, data []byte, o PictureOptions, info *PictureInfo) (*vi
 		return nil, err
 	}
 	info.Orientation = exifOrientation(data) // EXIF is a TIFF structure
+	if info.Orientation == 0 {
+		info.Orientation = xmpOrientation(data)
+	}
 	r = newPictureReader(data)
 	img, err := tiff.Decode(r)
 	if err != nil {
 		return nil, pictureError(info.Format, r, err)
 	}
-	return flatten(img, o, true, info)
+	pix, err := flatten(img, o, config.ColorModel == color.Gray16Model, info)
+	if err != nil {
+		return nil, err
+	}
+	// In a TIFF file the orientation is not advice in its metadata but says how the rows lie: Pillow turns
+	// the picture whoever reads it, and so does every reader built on libtiff's RGBA interface.
+	pix, info.Orientation = vision.Orient(pix, info.Orientation), 0
+	return pix, nil
 }
 
 func decodeWebP(_ *Tools, data []byte, o PictureOptions, info *PictureInfo) (*vision.Picture, error) {
@@ -374,8 +328,14 @@ func decodeWebP(_ *Tools, data []byte, o PictureOptions, info *PictureInfo) (*vi
 		return nil, err
 	}
 	info.Width, info.Height, info.Bits, info.Orientation = w.width, w.height, 8, exifOrientation(w.exif)
+	if info.Orientation == 0 {
+		info.Orientation = xmpOrientation(w.xmp)
+	}
 	if err := o.admit(info.Format, info.Width, info.Height); err != nil {
 		return nil, err
+	}
+	if w.frame != nil {
+		return w.decodeFrame(o, info)
 	}
 	r := newPictureReader(data)
 	img, err := webp.Decode(r)

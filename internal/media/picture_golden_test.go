@@ -26,6 +26,7 @@ type goldenImage struct {
 	Orientation   int    `json:"exif_orientation"`
 	DecodedSHA256 string `json:"decoded_rgb_sha256"`
 	DecodedPNG    string `json:"decoded_png"`
+	CropSHA256    string `json:"crop_chw_sha256"` // of testdata/pictures only
 }
 
 func imageGolden(parts ...string) string {

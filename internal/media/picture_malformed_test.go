@@ -44,6 +44,9 @@ func TestMalformedPictures(t *testing.T) {
 	idat := bytes.Index(png, []byte("IDAT"))
 	vp8 := bytes.Index(lossy, []byte("VP8 "))
 	vp8x := bytes.Index(lossy, []byte("VP8X"))
+	gifFrame := bytes.IndexByte(gif[13+3<<(gif[10]&7+1):], 0x2c) + 13 + 3<<(gif[10]&7+1)
+	rle, moving := readPicture(t, "rle8.bmp"), readPicture(t, "animated.webp")
+	anmf := bytes.Index(moving, []byte("ANMF"))
 
 	library := media.FindTools(t.Context()).Turbo
 
@@ -113,17 +116,34 @@ func TestMalformedPictures(t *testing.T) {
 
 		{"GIF: header alone", gif[:6], corrupt, "truncated", "GIF"},
 		{"GIF: cut in the data", gif[:len(gif)*2/3], corrupt, "truncated", "GIF"},
-		{"GIF: a frame outside the screen", splice(gif, 6, "\x01\x00\x01\x00"), corrupt, "corrupt_picture", "GIF"},
+		{"GIF: a screen of no pixel", splice(splice(gif, 6, "\x00\x00\x00\x00"), gifFrame+5, "\x00\x00\x00\x00"), corrupt, "corrupt_picture", "0 x 0"},
+		{"GIF: a bomb of a frame", splice(gif, gifFrame+5, "\xff\xff\xff\xff"), unsupported, "too_large", "65535 x 65535"},
+		{"GIF: a promise that the file cannot hold", splice(gif, gifFrame+5, "\x00\x20\x00\x30"), corrupt, "truncated", "cannot hold"},
+		{"GIF: codes of 9 bits", splice(gif, gifFrame+10, "\x09"), corrupt, "corrupt_picture", "9 bits"},
+		{"GIF: an end without a picture", append(bytes.Clone(gif[:gifFrame]), ';'), corrupt, "corrupt_picture", "without a picture"},
+		{"GIF: an unknown block", append(bytes.Clone(gif[:gifFrame]), 'x'), corrupt, "corrupt_picture", "block 0x78"},
+		{"GIF: cut in its palette", gif[:20], corrupt, "truncated", "GIF"},
 		{"BMP: header alone", bmp[:54], corrupt, "truncated", "BMP"},
 		{"BMP: cut in the data", bmp[:len(bmp)/2], corrupt, "truncated", "67 x 45"},
-		{"BMP: 16 bits", splice(bmp, 28, "\x10\x00"), unsupported, "unsupported_picture", "BMP"},
+		{"BMP: 48 bits", splice(bmp, 28, "\x30\x00"), unsupported, "unsupported_picture", "48 bits"},
+		{"BMP: a PNG within", splice(bmp, 30, "\x05\x00\x00\x00"), unsupported, "unsupported_picture", "compression 5"},
+		{"BMP: an unknown header", splice(bmp, 14, "\x18\x00\x00\x00"), unsupported, "unsupported_picture", "24 bytes"},
+		{"BMP: width 0", splice(bmp, 18, "\x00\x00\x00\x00"), corrupt, "corrupt_picture", "0 x 45"},
+		{"BMP: a negative width", splice(bmp, 18, "\xff\xff\xff\xff"), corrupt, "corrupt_picture", "-1 x 45"},
+		{"BMP: a bomb of a header", splice(bmp, 18, "\xff\xff\xff\x00\xff\xff\xff\x00"), unsupported, "too_large", "16777215 x 16777215"},
+		{"BMP: run-length codes that end early", rle[:len(rle)-40], corrupt, "truncated", "row"},
+		{"BMP: run-length codes that cannot be so many pixels", splice(rle, 18, "\x00\x20\x00\x00\x00\x20\x00\x00"), corrupt, "truncated", "cannot be"},
+		{"BMP: a palette beyond the end", rle[:100], corrupt, "truncated", "palette"},
 		{"BMP: run-length coded", splice(bmp, 30, "\x01\x00\x00\x00"), unsupported, "unsupported_picture", "BMP"},
 		{"TIFF: header alone", tif[:8], corrupt, "truncated", "TIFF"},
 		{"TIFF: cut in the data", tif[:len(tif)/2], corrupt, "truncated", "TIFF"},
 		{"TIFF: a directory beyond the end", splice(tif, 4, "\xff\xff\xff\x7f"), corrupt, "truncated", "TIFF"},
 		{"WebP: header alone", lossy[:12], corrupt, "truncated", "WebP"},
 		{"WebP: cut in the data", lossless[:len(lossless)/2], corrupt, "truncated", "WebP"},
-		{"WebP: animated", splice(lossy, vp8x+8, "\x02"), unsupported, "unsupported_picture", "animation"},
+		{"WebP: an animation without a frame", splice(lossy, vp8x+8, "\x02"), corrupt, "corrupt_picture", "WebP"},
+		{"WebP: an animation whose frame is cut off", moving[:anmf+40], corrupt, "truncated", "WebP"},
+		{"WebP: a frame beyond the canvas", splice(moving, anmf+8, "\x10"), corrupt, "corrupt_picture", "beyond the canvas"},
+		{"WebP: a frame of another size", splice(moving, anmf+14, "\x01"), corrupt, "corrupt_picture", "first frame"},
 		{"WebP: another canvas", splice(lossy, vp8x+12, "\xff"), corrupt, "corrupt_picture", "canvas is 256 x 45"},
 		{"WebP: no key frame", splice(lossy, vp8+8, "\x31"), corrupt, "corrupt_picture", "key frame"},
 		{"WebP: damaged VP8L", splice(lossless, 25, strings.Repeat("\xff", 60)), corrupt, "", "WebP"},

@@ -52,6 +52,13 @@ func TestPicturesAreAsPillowReadsThem(t *testing.T) {
 				if sum := sha256.Sum256(p.Pix); hex.EncodeToString(sum[:]) != im.DecodedSHA256 {
 					t.Errorf("%s (%s): not Pillow's pixels", im.File, im.Mode)
 				}
+				crop, err := vision.ResizeCrop(p, 224)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if sum := sha256.Sum256(crop); hex.EncodeToString(sum[:]) != im.CropSHA256 {
+					t.Errorf("%s (%s): not Pillow's crop", im.File, im.Mode)
+				}
 			}
 		})
 	}

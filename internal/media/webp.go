@@ -4,20 +4,25 @@ import (
 	"encoding/binary"
 	"image"
 
+	"golang.org/x/image/webp"
+
 	"prep/internal/fault"
+	"prep/internal/vision"
 )
 
 // webpInfo is what the chunks of a WebP file say (RFC 9649).
 type webpInfo struct {
 	width, height int
-	exif          []byte
+	exif, xmp     []byte
+	frame         []byte // an animation's first frame, without which the picture is a still: the body of ANMF
 }
 
-// webpHeader walks the chunks up to the picture, and after it for EXIF. It refuses an animation, and an
-// extended file whose canvas is not the size of its picture: the decoder would allocate for either.
+// webpHeader walks the chunks up to the picture, and after it for EXIF and XMP. It refuses an extended file
+// whose canvas is not the size of its picture: the decoder would allocate for either.
 func webpHeader(data []byte) (webpInfo, error) {
 	var w webpInfo
 	canvasWidth, canvasHeight := 0, 0
+	animated := false
 	truncated := func(at int) error {
 		return fault.Corruptf("truncated", "WebP: the file is cut off: a chunk at byte %d goes beyond its %d bytes; fetch it again", at, len(data))
 	}
@@ -29,9 +34,7 @@ func webpHeader(data []byte) (webpInfo, error) {
 		picture := false
 		switch {
 		case id == "VP8X" && len(body) >= 10:
-			if body[0]&0x02 != 0 {
-				return w, fault.Unsupportedf("unsupported_picture", "WebP: an animation is not read; extract a still first, for example with webpmux")
-			}
+			animated = body[0]&0x02 != 0
 			canvasWidth = int(body[4]) | int(body[5])<<8 | int(body[6])<<16 + 1
 			canvasHeight = int(body[7]) | int(body[8])<<8 | int(body[9])<<16 + 1
 		case id == "VP8 " && len(body) >= 10 && w.width == 0:
@@ -48,8 +51,15 @@ func webpHeader(data []byte) (webpInfo, error) {
 			}
 			bits := binary.LittleEndian.Uint32(body[1:])
 			w.width, w.height = int(bits&0x3fff)+1, int(bits>>14&0x3fff)+1
+		case id == "ANMF" && animated && w.frame == nil && canvasWidth != 0:
+			if !whole || len(body) < 16 {
+				return w, truncated(at)
+			}
+			w.width, w.height, w.frame = canvasWidth, canvasHeight, body
 		case id == "EXIF":
 			w.exif = body
+		case id == "XMP ":
+			w.xmp = body
 		}
 		if picture && canvasWidth != 0 && (canvasWidth != w.width || canvasHeight != w.height) {
 			return w, fault.Corruptf("corrupt_picture", "WebP: the canvas is %d x %d pixels and the picture on it %d x %d", canvasWidth, canvasHeight, w.width, w.height)
@@ -66,6 +76,48 @@ func webpHeader(data []byte) (webpInfo, error) {
 		return w, truncated(len(data))
 	}
 	return w, nil
+}
+
+// decodeFrame decodes an animation's first frame on its canvas, transparent where the frame is not, as
+// libwebp's WebPAnimDecoder gives it to Pillow. The frame is made a file of its own for the decoder.
+func (w *webpInfo) decodeFrame(o PictureOptions, info *PictureInfo) (*vision.Picture, error) {
+	f := w.frame
+	u24 := func(b []byte) int { return int(b[0]) | int(b[1])<<8 | int(b[2])<<16 }
+	x, y, width, height := 2*u24(f), 2*u24(f[3:]), u24(f[6:])+1, u24(f[9:])+1
+	if x+width > w.width || y+height > w.height {
+		return nil, fault.Corruptf("corrupt_picture", "WebP: the first frame, %d x %d pixels at %d, %d, goes beyond the canvas of %d x %d", width, height, x, y, w.width, w.height)
+	}
+	file := append([]byte("RIFF\x00\x00\x00\x00WEBP"), f[16:]...)
+	if len(f) >= 24 && string(f[16:20]) == "ALPH" {
+		const alpha = 0x10
+		size := []byte{alpha, 0, 0, 0, f[6], f[7], f[8], f[9], f[10], f[11]}
+		file = append(append([]byte("RIFF\x00\x00\x00\x00WEBPVP8X\x0a\x00\x00\x00"), size...), f[16:]...)
+	}
+	binary.LittleEndian.PutUint32(file[4:], uint32(len(file)-8))
+	still, err := webpHeader(file)
+	if err != nil {
+		return nil, err
+	}
+	if still.width != width || still.height != height || still.frame != nil {
+		return nil, fault.Corruptf("corrupt_picture", "WebP: the first frame is said to be %d x %d pixels and is %d x %d", width, height, still.width, still.height)
+	}
+	r := newPictureReader(file)
+	img, err := webp.Decode(r)
+	if err != nil {
+		return nil, pictureError(info.Format, r, err)
+	}
+	if b := img.Bounds(); b.Dx() != width || b.Dy() != height {
+		return nil, fault.Corruptf("corrupt_picture", "WebP: the first frame is said to be %d x %d pixels and is %d x %d", width, height, b.Dx(), b.Dy())
+	}
+	row, err := rowReader(img, o, false)
+	if err != nil {
+		return nil, err
+	}
+	canvas := image.NewNRGBA(image.Rect(0, 0, w.width, w.height))
+	for i := range height {
+		row(i, canvas.Pix[canvas.PixOffset(x, y+i):][:4*width])
+	}
+	return flatten(canvas, o, false, info)
 }
 
 // vp8Rows converts VP8's planes to RGBA rows as libwebp (and with it Pillow) does: chroma interpolated

@@ -10,9 +10,9 @@ import (
 // by Pillow's bicubic filter with antialias, and a square of size is cut from the middle. The result is
 // [p.Channels][size][size], equal to Pillow's to the last bit.
 //
-// As Pillow does it (src/libImaging/Resample.c): the horizontal pass comes first, its result is rounded to
-// 8 bits, then the vertical pass; weights are fixed-point with 22 bits. Only the rows and columns that
-// survive the crop are computed, which changes no value.
+// As Pillow does it (src/libImaging/Resample.c): the horizontal pass comes first, but for tall pictures (see
+// verticalFirst), its result is rounded to 8 bits, then the other pass; weights are fixed-point with 22 bits.
+// Only the rows and columns that survive the crop are computed, which changes no value.
 //
 // It fails on a picture whose fields do not fit each other and on a size outside 1 to 4096.
 func ResizeCrop(p *Picture, size int) ([]uint8, error) {
@@ -26,12 +26,48 @@ func ResizeCrop(p *Picture, size int) ([]uint8, error) {
 	across := bicubic(p.Width, width, cropOffset(width, size), size)
 	down := bicubic(p.Height, height, cropOffset(height, size), size)
 	out := make([]uint8, p.Channels*size*size)
+	turned := verticalFirst(p.Width, p.Height, width, height)
+	if turned { // rows for columns, and back
+		p, across, down = transpose(p, across, down)
+	}
 	for _, r := range resamplers() {
 		if r.run(out, p, across, down) {
 			break
 		}
 	}
+	if turned {
+		for c := range p.Channels {
+			plane := out[c*size*size:][:size*size]
+			for y := range size {
+				for x := range y {
+					plane[y*size+x], plane[x*size+y] = plane[x*size+y], plane[y*size+x]
+				}
+			}
+		}
+	}
 	return out, nil
+}
+
+// verticalFirst reports whether Pillow makes the vertical pass first: since version 13 where the height
+// shrinks by more than twice as many pixels as the width. A picture more than about twice as tall as it is
+// wide comes out differently before and since, by a level here and there.
+func verticalFirst(inWidth, inHeight, width, height int) bool {
+	return inHeight > height && inHeight-height > 2*(inWidth-width)
+}
+
+// transpose exchanges the axes of a resize and keeps only the rows that it takes.
+func transpose(p *Picture, across, down *weights) (*Picture, *weights, *weights) {
+	top, rows := int(down.first[0]), 0
+	shifted := *down
+	shifted.first = make([]int32, len(down.first))
+	for i, f := range down.first {
+		shifted.first[i] = f - int32(top)
+		rows = max(rows, int(f-int32(top)+down.count[i]))
+	}
+	line := p.Width * p.Channels
+	part := &Picture{Width: p.Width, Height: rows, Channels: p.Channels, Pix: p.Pix[top*line:][:rows*line]}
+	const exchanged = 5 // in EXIF's terms
+	return Orient(part, exchanged), &shifted, across
 }
 
 // A resampler runs both passes of a resize on a picture. All give the same bits; a test holds it.

@@ -124,6 +124,80 @@ save("grey16.tif", Image.fromarray((np.asarray(grey).astype(np.uint16) * 5)), fo
 save("palette.tif", im.quantize(100), format="TIFF")
 save("rgba.tif", rgba, format="TIFF")
 
+save("animated.webp", rgba, format="WEBP", save_all=True, append_images=[rgba.rotate(180)], duration=100, lossless=True, exact=True)
+save("animated_part.webp", im, format="WEBP", save_all=True, append_images=[im.rotate(180)], duration=100, quality=60)
+save("tall.png", grey.resize((40, 230)).resize((226, 1000), Image.NEAREST).quantize(16), format="PNG")
+
+def gif(name, frame, transparent=None, local=False, interlaced=False):
+    """A GIF of 40 x 30 whose one frame need not fill it, in codes that are never longer than 5 bits."""
+    import struct
+    x0, y0, w, h = frame
+    index = [[(3 * i + 5 * j) // 4 % 16 for i in range(w)] for j in range(h)]
+    if interlaced:
+        index = [index[j] for a, b in ((0, 8), (4, 8), (2, 4), (1, 2)) for j in range(a, h, b)]
+    bits = n = 0
+    data = bytearray()
+    codes = []
+    for i, v in enumerate(v for row in index for v in row):
+        codes += [16, v] if i % 14 == 0 else [v]
+    for code in codes + [17]:
+        bits |= code << n
+        n += 5
+        while n >= 8:
+            data.append(bits & 255)
+            bits, n = bits >> 8, n - 8
+    data.append(bits & 255)
+    palette = lambda k: bytes((37 * i + k) % 256 for i in range(48))
+    b = b"GIF89a" + struct.pack("<HHBBB", 40, 30, 0xb3, 5, 0) + palette(9)
+    if transparent is not None:
+        b += b"\x21\xf9\x04" + bytes([1, 0, 0, transparent, 0])
+    b += b"\x2c" + struct.pack("<HHHHB", x0, y0, w, h, (0x83 if local else 0) | (0x40 if interlaced else 0)) + (palette(101) if local else b"") + b"\x04"
+    for i in range(0, len(data), 255):
+        b += bytes([len(data[i:i + 255])]) + data[i:i + 255]
+    put(name, b + b"\0;")
+
+gif("offset.gif", (5, 4, 20, 10))
+gif("offset_transparent.gif", (5, 4, 20, 10), transparent=7)
+gif("transparent_local.gif", (0, 0, 40, 30), transparent=3, local=True)
+gif("interlaced.gif", (0, 0, 40, 30), interlaced=True)
+gif("beyond.gif", (30, 20, 20, 20))
+
+def bmp(name, bits, rows, palette=b"", compression=0, masks=b"", header=40, size=(W, H)):
+    import struct
+    dib = struct.pack("<IiiHHIIiiII", header, *size, 1, bits, compression, len(rows) if compression in (1, 2) else 0, 0, 0, len(palette) // 4, 0)
+    if header > 40:
+        dib, masks = dib + masks + bytes(header - 40 - len(masks)), b""
+    at = 14 + len(dib) + len(masks) + len(palette)
+    put(name, b"BM" + struct.pack("<IHHI", at + len(rows), 0, 0, at) + dib + masks + palette + rows)
+
+def runs(values, four):
+    """Run-length codes: runs where there are some, the rest as it is."""
+    i, b = 0, b""
+    while i < len(values):
+        n = 1
+        while i + n < len(values) and values[i + n] == values[i] and n < 255:
+            n += 1
+        if n > 2 or len(values) - i < 4:
+            b += bytes([n, values[i] * 17 if four else values[i]])
+        else:
+            n = 4
+            part = values[i:i + 4]
+            b += b"\0\4" + (bytes([part[0] << 4 | part[1], part[2] << 4 | part[3]]) if four else bytes(part))
+        i += n
+    return b + b"\0\0"
+
+import struct
+pad = lambda b: b + bytes(-len(b) % 4)
+few = np.asarray(im.quantize(16).convert("P"))
+colours = bytes(v for i in range(16) for v in ((53 * i) % 256, (91 * i) % 256, (29 * i) % 256, 0))
+bmp("rle8.bmp", 8, b"".join(runs(list(few[j]), False) for j in range(H - 1, -1, -1)) + b"\0\1", colours, 1)
+bmp("rle4.bmp", 4, b"".join(runs(list(few[j]), True) for j in range(H - 1, -1, -1)) + b"\0\1", colours, 2)
+px = rgb.astype(int)
+bmp("rgb565.bmp", 16, b"".join(pad((px[j, :, 0] >> 3 << 11 | px[j, :, 1] >> 2 << 5 | px[j, :, 2] >> 3).astype("<u2").tobytes()) for j in range(H - 1, -1, -1)), compression=3, masks=struct.pack("<III", 0xf800, 0x7e0, 0x1f))
+bmp("rgb555.bmp", 16, b"".join(pad((px[j, :, 0] >> 3 << 10 | px[j, :, 1] >> 3 << 5 | px[j, :, 2] >> 3).astype("<u2").tobytes()) for j in range(H - 1, -1, -1)))
+bmp("bgra_v5.bmp", 32, np.dstack([rgb[::-1, :, ::-1], alpha[::-1]]).tobytes(), compression=3, masks=struct.pack("<IIII", 0xff0000, 0xff00, 0xff, 0xff000000), header=124)
+bmp("bgrx.bmp", 32, np.dstack([rgb[::-1, :, ::-1], alpha[::-1]]).tobytes())
+
 rows = []
 for name in out:
     try:
@@ -131,8 +205,11 @@ for name in out:
             size = i.size
             o = i.getexif().get(0x0112, 0)
             c = i.convert("RGB")
+            w, h = (224, 224 * c.height // c.width) if c.width <= c.height else (224 * c.width // c.height, 224)
+            left, top = int(round((w - 224) / 2)), int(round((h - 224) / 2))
+            crop = np.asarray(c.resize((w, h), Image.BICUBIC).crop((left, top, left + 224, top + 224))).transpose(2, 0, 1)
             rows.append({"file": name, "size_wh": size, "exif_orientation": o, "mode": i.mode,
-                         "decoded_rgb_sha256": hashlib.sha256(c.tobytes()).hexdigest(), "mean": round(float(np.asarray(c).mean()), 4)})
+                         "crop_chw_sha256": hashlib.sha256(crop.tobytes()).hexdigest(), "decoded_rgb_sha256": hashlib.sha256(c.tobytes()).hexdigest(), "mean": round(float(np.asarray(c).mean()), 4)})
     except Exception as e:
         sys.exit(f"{name}: {e}")
 json.dump({"images": rows}, open("pictures.json", "w"), indent=1)
