@@ -32,9 +32,13 @@ type Image struct {
 	AllowTruncated bool   `yaml:"allow_truncated" json:"allow_truncated"`
 }
 
-// Video says how moving pictures become the tensor [3,2,224,224].
+// Video says how moving pictures become the tensor [3,2,224,224], or [clips*crops,3,2,224,224].
 type Video struct {
-	Frames bool `yaml:"frames" json:"frames"`
+	Frames      bool   `yaml:"frames" json:"frames"`
+	Clips       int    `yaml:"clips" json:"clips"`
+	Crops       int    `yaml:"crops" json:"crops"`
+	OneTrack    string `yaml:"one_track" json:"one_track"`
+	ContentSync bool   `yaml:"content_sync" json:"content_sync"`
 }
 
 // Text says how a caption becomes 77 token ids.
@@ -119,6 +123,7 @@ type Ingest struct {
 	Workers         int     `yaml:"workers" json:"workers"`
 	Buffer          int     `yaml:"buffer" json:"buffer"`
 	FFmpegSeconds   float64 `yaml:"ffmpeg_seconds" json:"ffmpeg_seconds"`
+	FFmpegMB        int64   `yaml:"ffmpeg_mb" json:"ffmpeg_mb"`
 	MaxFileMB       int64   `yaml:"max_file_mb" json:"max_file_mb"`
 	ProgressSeconds float64 `yaml:"progress_seconds" json:"progress_seconds"`
 	IMUCacheMB      int64   `yaml:"imu_cache_mb" json:"imu_cache_mb"`

@@ -33,6 +33,7 @@ func (c *Config) validate() error {
 		{"imu.accel_unit", c.IMU.AccelUnit, []string{"auto", "m/s2", "g"}},
 		{"imu.gyro_unit", c.IMU.GyroUnit, []string{"auto", "rad/s", "deg/s"}},
 		{"flip.when", c.Flip.When, []string{"load", "ingest"}},
+		{"video.one_track", c.Video.OneTrack, []string{"keep", "fail"}},
 		{"text.special_tokens", c.Text.SpecialTokens, []string{"inert", "imagebind"}},
 		{"filters.snr.method", c.Filters.SNR.Method, SNRMethods},
 		{"filters.snr.unknown", c.Filters.SNR.Unknown, []string{"keep", "drop"}},
@@ -72,6 +73,9 @@ func (c *Config) validate() error {
 		{"ingest.workers", float64(c.Ingest.Workers), 0, 4096},
 		{"ingest.buffer", float64(c.Ingest.Buffer), 1, 65536},
 		{"ingest.ffmpeg_seconds", c.Ingest.FFmpegSeconds, 1, 86400},
+		{"video.clips", float64(c.Video.Clips), 1, 16},
+		{"video.crops", float64(c.Video.Crops), 1, 3},
+		{"ingest.ffmpeg_mb", float64(c.Ingest.FFmpegMB), 512, 1 << 20},
 		{"ingest.max_file_mb", float64(c.Ingest.MaxFileMB), 1, 65536},
 		{"ingest.progress_seconds", c.Ingest.ProgressSeconds, 0.1, 3600},
 	}
@@ -79,6 +83,9 @@ func (c *Config) validate() error {
 		if math.IsNaN(r.value) || r.value < r.lo || r.value > r.hi {
 			return fault.Usagef("%s: %g is outside %g to %g", r.key, r.value, r.lo, r.hi)
 		}
+	}
+	if c.Video.Crops == 2 {
+		return fault.Usagef("video.crops: 2 is not one of 1 (the centre), 3 (the centre and both ends)")
 	}
 	for key, r := range map[string]Rule{"filters.snr": c.Filters.SNR.Rule, "filters.min_text": c.Filters.MinText, "filters.max_sync": c.Filters.MaxSync,
 		"filters.depth_valid": c.Filters.DepthValid, "filters.thermal_spread": c.Filters.ThermalSpread, "filters.imu_gravity": c.Filters.IMUGravity, "filters.imu_gap": c.Filters.IMUGap} {

@@ -38,7 +38,13 @@ func Fields() []sample.MetricField {
 		{Name: "audio_silence_ratio", Kind: sample.Number, Doc: "share of 20 ms frames below -60 dBFS"},
 		{Name: "text_chars", Kind: sample.Count, Doc: "user-perceived characters of the trimmed caption (Unicode UAX 29)"},
 		{Name: "sync_offset_s", Kind: sample.Number, Unit: "s", Doc: "sound start minus picture start"},
-		{Name: "sync_method", Kind: sample.Word, Doc: "where the offset is from: the container, or the manifest"},
+		{Name: "sync_method", Kind: sample.Word, Doc: "where the offset is from: the reader of the container (container-mp4, ...), ffprobe, or the manifest"},
+		{Name: "sync_length_diff_s", Kind: sample.Number, Unit: "s", Doc: "length of the sound minus length of the pictures, of the whole container"},
+		{Name: "sync_drift_s", Kind: sample.Number, Unit: "s", Doc: "length of the decoded sound minus its length on the container's clock: gaps, or clocks that ran apart; within 0.05 s it is rounding"},
+		{Name: "sync_content_offset_s", Kind: sample.Number, Unit: "s", Doc: "sound of an event minus its picture on the container's clock, by correlation; only with video.content_sync"},
+		{Name: "sync_content_confidence", Kind: sample.Number, Doc: "how far the correlation at that offset stands above any other, 0 to 1"},
+		{Name: "sync_content_status", Kind: sample.Word, Doc: "ok, or unknown below a confidence of 0.35"},
+		{Name: "sync_content_reason", Kind: sample.Word, Doc: "why unknown: too_short, still, silent or weak"},
 	}, sensorFields()...)
 }
 

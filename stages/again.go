@@ -17,7 +17,7 @@ func again(out string, task int, key string, tools *media.Tools) (*Processor, *s
 		return nil, nil, fault.Inputf("%s: %w", filepath.Join(out, planFile), err)
 	}
 	ingest := plan.Config.Ingest
-	ingest.FFmpegSeconds, ingest.MaxFileMB, ingest.Buffer = 60, 256, 1
+	ingest.FFmpegSeconds, ingest.FFmpegMB, ingest.MaxFileMB, ingest.Buffer = 60, 4096, 256, 1
 	proc, err := NewProcessor(plan, "", ingest, tools)
 	if err != nil {
 		return nil, nil, err

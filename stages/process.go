@@ -54,7 +54,10 @@ func NewProcessor(p *Plan, root string, ingest configs.Ingest, tools *media.Tool
 		without.FFmpeg, without.FFprobe, without.FFmpegVersion = "", "", ""
 		tools = &without
 	}
-	return &Processor{Root: root, Config: cfg, Tools: tools, jpeg: jpeg, rules: filters.Rules(cfg.Filters),
+	limited := *tools
+	limited.TimeLimit = time.Duration(ingest.FFmpegSeconds * float64(time.Second))
+	limited.MaxProcessBytes = ingest.FFmpegMB << 20
+	return &Processor{Root: root, Config: cfg, Tools: &limited, jpeg: jpeg, rules: filters.Rules(cfg.Filters),
 		motions: &motionCache{limit: ingest.IMUCacheMB << 20}}, nil
 }
 
@@ -131,21 +134,23 @@ func (p *Processor) Read(ctx context.Context, s *sample.Sample) ([sample.NumModa
 	if s.Problem != "" {
 		return out, fault.Corruptf(s.Problem, "%s", s.ProblemDetail)
 	}
-	// Start times are lost by decoding: they are read first.
-	if err := p.measureSync(ctx, s); err != nil {
+	whole, without, err := p.readContainer(ctx, s)
+	if err != nil {
 		return out, err
 	}
 	for _, sense := range senses {
 		part := s.Part(sense.modality)
-		if part == nil {
+		if part == nil || without[sense.modality] {
 			continue
 		}
 		if err := ctx.Err(); err != nil {
 			return out, err
 		}
-		d, err := sense.read(ctx, p, s, part)
-		if err != nil {
-			return out, err
+		d := whole[sense.modality]
+		if d == nil {
+			if d, err = sense.read(ctx, p, s, part); err != nil {
+				return out, err
+			}
 		}
 		if d != nil {
 			d.measure(p, s)
@@ -153,33 +158,6 @@ func (p *Processor) Read(ctx context.Context, s *sample.Sample) ([sample.NumModa
 		}
 	}
 	return out, nil
-}
-
-// measureSync stores the offset between sound and picture: as the manifest states it, or as the start
-// times of a container that holds both. Files of their own have no common clock: nothing is stored.
-func (p *Processor) measureSync(ctx context.Context, s *sample.Sample) error {
-	if s.SyncOffset != nil {
-		s.Metrics["sync_offset_s"], s.Metrics["sync_method"] = *s.SyncOffset, "manifest"
-		return nil
-	}
-	v, a := s.Part(sample.Video), s.Part(sample.Audio)
-	if v == nil || a == nil || v.Path != a.Path {
-		return nil
-	}
-	path, err := p.locate(v)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := p.limitTime(ctx)
-	defer cancel()
-	t, err := p.Tools.ProbeTiming(ctx, path)
-	if err != nil {
-		return err
-	}
-	if t.AudioStart != nil && t.VideoStart != nil {
-		s.Metrics["sync_offset_s"], s.Metrics["sync_method"] = *t.AudioStart-*t.VideoStart, t.Method
-	}
-	return nil
 }
 
 // locate checks a part's file against the listing and gives its path on this machine.
@@ -227,11 +205,6 @@ func (p *Processor) readWhole(part *sample.Part) ([]byte, error) {
 		return nil, fault.Corruptf("unreadable", "%s: %w", part.Path, err)
 	}
 	return data, nil
-}
-
-// limitTime bounds what an outside program may take for one file.
-func (p *Processor) limitTime(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, time.Duration(p.Config.Ingest.FFmpegSeconds*float64(time.Second)))
 }
 
 // withoutRoot takes this machine's path of the source out of a message: the ledger's bytes must not depend

@@ -57,6 +57,9 @@ func columnOf(m sample.Modality, cfg configs.Config) sample.TensorField {
 		f.DType, f.Shape = sample.Uint8, []int{3, pictureSize, pictureSize}
 	case sample.Video:
 		f.DType, f.Shape = sample.Uint8, []int{3, videoFrames, pictureSize, pictureSize}
+		if views := cfg.Video.Clips * cfg.Video.Crops; views > 1 {
+			f.Shape = append([]int{views}, f.Shape...)
+		}
 	case sample.Audio:
 		f.DType, f.Shape = sample.DType(cfg.Audio.DType), []int{cfg.Audio.Clips, 1, mel.Bins, mel.Frames}
 	case sample.Text:
@@ -79,6 +82,12 @@ func metricFields() []sample.MetricField {
 		sample.MetricField{Name: "image_width", Kind: sample.Count, Unit: "px", Doc: "width of the picture file"},
 		sample.MetricField{Name: "image_height", Kind: sample.Count, Unit: "px", Doc: "height of the picture file"},
 		sample.MetricField{Name: "flipped", Kind: sample.Count, Doc: "1: the sample's pictures were mirrored at ingest (flip.when), 0: they were not"},
+		sample.MetricField{Name: "video_width", Kind: sample.Count, Unit: "px", Doc: "width of the video's frames, turned as the container says"},
+		sample.MetricField{Name: "video_height", Kind: sample.Count, Unit: "px", Doc: "height of the video's frames, turned as the container says"},
+		sample.MetricField{Name: "video_fps", Kind: sample.Number, Unit: "Hz", Doc: "average frames a second, as the container says"},
+		sample.MetricField{Name: "video_duration_s", Kind: sample.Number, Unit: "s", Doc: "length of the video track"},
+		sample.MetricField{Name: "video_tracks", Kind: sample.Word, Doc: "what the video file holds: audio+video, video or audio"},
+		sample.MetricField{Name: "video_note", Kind: sample.Word, Doc: "first complaint of the decoder about a video file that could be decoded"},
 		sample.MetricField{Name: "audio_rate_hz", Kind: sample.Count, Unit: "Hz", Doc: "sample rate of the sound file"},
 		sample.MetricField{Name: "audio_channels", Kind: sample.Count, Doc: "channels of the sound file"},
 	)

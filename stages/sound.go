@@ -37,16 +37,24 @@ func readSound(ctx context.Context, p *Processor, s *sample.Sample, part *sample
 	if err != nil {
 		return nil, err
 	}
+	snd, err := p.Tools.DecodeSound(ctx, path, p.limitSound(seg))
+	if err != nil {
+		return nil, err
+	}
+	return p.newSound(snd, part)
+}
+
+// limitSound cuts a segment to the longest stretch of sound that is read.
+func (p *Processor) limitSound(seg media.Segment) media.Segment {
 	limit := p.Config.Audio.MaxSeconds
 	if seg.End == 0 || seg.End-seg.Start > limit {
 		seg.End = seg.Start + limit
 	}
-	ctx, cancel := p.limitTime(ctx)
-	defer cancel()
-	snd, err := p.Tools.DecodeSound(ctx, path, seg)
-	if err != nil {
-		return nil, err
-	}
+	return seg
+}
+
+// newSound takes decoded sound to 16 kHz.
+func (p *Processor) newSound(snd *media.Sound, part *sample.Part) (*sound, error) {
 	planes := snd.Channels()
 	if len(planes) == 0 || len(planes[0]) == 0 {
 		return nil, fault.Corruptf("empty", "%s holds no sound", part.Path)
@@ -104,15 +112,22 @@ func (p *Processor) segment(ctx context.Context, path string, part *sample.Part)
 	if part.End <= part.Start {
 		return media.Segment{Start: part.Start}, nil
 	}
-	want := part.End - part.Start
 	have, err := p.Tools.SoundDuration(ctx, path)
 	if err != nil {
 		return media.Segment{}, err
 	}
-	if have <= want+cutSlack {
+	return segmentOf(part, have)
+}
+
+// segmentOf decides it for a file that lasts as long as have says, 0 for unknown.
+func segmentOf(part *sample.Part, have float64) (media.Segment, error) {
+	if part.End <= part.Start {
+		return media.Segment{Start: part.Start}, nil
+	}
+	if have > 0 && have <= part.End-part.Start+cutSlack {
 		return media.Segment{}, nil
 	}
-	if have <= part.Start {
+	if have > 0 && have <= part.Start {
 		return media.Segment{}, fault.Corruptf("segment_outside", "%s lasts %.2f s; the listed segment begins at %.2f s", part.Path, have, part.Start)
 	}
 	return media.Segment{Start: part.Start, End: part.End}, nil

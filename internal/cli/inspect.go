@@ -189,8 +189,20 @@ func (s *session) dump(c *cli.Context, dir, out string, row shards.Row) ([]strin
 		case sample.Image, sample.Thermal:
 			err = write(m.String()+".png", func(w io.Writer) error { return writePNG(w, t.Data, t.Shape[0], 0, 1) })
 		case sample.Video:
-			for f := range t.Shape[1] {
-				err = errors.Join(err, write(fmt.Sprintf("video_%d.png", f), func(w io.Writer) error { return writePNG(w, t.Data, 3, f, t.Shape[1]) }))
+			views, view := 1, len(t.Data)
+			if len(t.Shape) == 5 {
+				views = t.Shape[0]
+				view /= views
+			}
+			frames := t.Shape[len(t.Shape)-3]
+			for i := range views {
+				for f := range frames {
+					name := fmt.Sprintf("video_%d.png", f)
+					if views > 1 {
+						name = fmt.Sprintf("video_%d_%d.png", i, f)
+					}
+					err = errors.Join(err, write(name, func(w io.Writer) error { return writePNG(w, t.Data[i*view:(i+1)*view], 3, f, frames) }))
+				}
 			}
 		case sample.Depth:
 			err = errors.Join(

@@ -59,7 +59,7 @@ func BenchmarkDecodeFrames(b *testing.B) {
 	tools := needFFmpeg(b)
 	path := tools.make(b, "x.mp4", "-f", "lavfi", "-i", "testsrc=s=640x360:r=25:d=10", "-c:v", "libx264", "-preset", "ultrafast")
 	for b.Loop() {
-		if _, err := tools.DecodeFrames(context.Background(), path, Segment{}, 1, 2); err != nil {
+		if _, err := decodeFrames(tools, path, Segment{}, 1); err != nil {
 			b.Fatal(err)
 		}
 	}

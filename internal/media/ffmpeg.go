@@ -7,16 +7,13 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
-	"time"
 
 	"prep/internal/fault"
 )
@@ -26,12 +23,6 @@ import (
 // demuxers of media, so that a playlist or an image pattern in disguise cannot make it read other files; no
 // standard input, one thread, a limited time, limited output, nothing written to disk. Bit-exact flags keep
 // what comes out independent of the processor.
-
-const (
-	ffmpegTimeLimit = 5 * time.Minute
-	probeTimeLimit  = time.Minute
-	stderrLimit     = 64 << 10
-)
 
 // ffmpegDemuxers are the formats that ffmpeg may take a file for.
 const ffmpegDemuxers = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv,asf,ogg,wav,w64,flac,mp3,aac," +
@@ -49,17 +40,37 @@ func inputArgs(path string) ([]string, error) {
 // seconds prints a time for ffmpeg with microseconds, its resolution.
 func seconds(s float64) string { return strconv.FormatFloat(s, 'f', 6, 64) }
 
-// cut says how a stretch is taken out: ffmpeg seeks to some time before it, so that decoders with memory
-// (Vorbis and AAC overlap, Opus predicts) have run in, and a filter cuts by time stamps, to the sample. The
-// option -t alone would count its length from the first frame that is kept, which may come late.
+// runIn is how much is decoded and dropped before a stretch of sound, in seconds: decoders have memory
+// (Vorbis and AAC overlap, Opus predicts).
+const runIn = 1.0
+
+// cut says how a stretch is taken out: ffmpeg seeks to some time before it, and a filter cuts by time
+// stamps, to the sample or the frame. The option -t alone would count its length from the first frame that
+// is kept, which may come late.
 type cut struct {
 	input  []string // options before -i
 	filter string   // arguments of trim or atrim, "" to keep all
 }
 
-// runIn is how much is decoded and dropped before a stretch, in seconds.
-const runIn = 1.0
+// cutAt cuts from one time to another of a container's own clock, which -copyts keeps; -Inf and +Inf leave
+// an end open. lead is how much earlier to seek to, and no seek goes before begin, where the container
+// begins.
+func cutAt(from, to, lead, begin float64) (c cut) {
+	var filter []string
+	if !math.IsInf(from, 0) {
+		if from-lead > begin {
+			c.input = append(c.input, "-noaccurate_seek", "-seek_timestamp", "1", "-ss", seconds(from-lead))
+		}
+		filter = append(filter, "start="+seconds(from))
+	}
+	if !math.IsInf(to, 0) {
+		filter = append(filter, "end="+seconds(to))
+	}
+	c.filter = strings.Join(filter, ":")
+	return c
+}
 
+// cutFor cuts where the container's clock is not known: times count from ffmpeg's beginning of it.
 func cutFor(seg Segment) (c cut) {
 	from := math.Max(0, seg.Start-runIn)
 	if from > 0 {
@@ -77,184 +88,75 @@ func cutFor(seg Segment) (c cut) {
 	return c
 }
 
+// decoding is one run of ffmpeg over one file: stretches of its tracks, each demuxed for itself (so that
+// each can be sought) and written to a pipe of its own.
+type decoding struct {
+	path            string
+	clock           bool // times are the container's own
+	inputs, outputs []string
+	consume         []func(r io.Reader) error
+}
+
+// add takes a stretch of the first track of a kind, 'a' or 'v', through the filters and an encoder to
+// consume. Pictures of a cover are no video.
+func (d *decoding) add(kind byte, c cut, filters []string, encoder []string, consume func(r io.Reader) error) error {
+	input, err := inputArgs(d.path)
+	if err != nil {
+		return err
+	}
+	n := len(d.consume)
+	d.inputs = append(d.inputs, "-threads", "1", "-flags:"+string(kind), "+bitexact")
+	track, option := "V:0", "-vf"
+	if kind == 'a' {
+		track, option = "a:0", "-af"
+		d.inputs = append(d.inputs, "-vn")
+		if c.filter != "" {
+			filters = append([]string{"atrim=" + c.filter}, filters...)
+		}
+	} else {
+		d.inputs = append(d.inputs, "-max_pixels", strconv.Itoa(maxFramePixels), "-an")
+		if c.filter != "" {
+			filters = append([]string{"trim=" + c.filter}, filters...)
+		}
+	}
+	d.inputs = append(append(append(d.inputs, "-sn", "-dn"), c.input...), input...)
+	d.outputs = append(d.outputs, "-map", fmt.Sprintf("%d:%s", n, track))
+	if len(filters) > 0 {
+		d.outputs = append(d.outputs, option, strings.Join(filters, ","))
+	}
+	pipe := "pipe:1"
+	if n > 0 {
+		pipe = "pipe:" + strconv.Itoa(n+2)
+	}
+	d.outputs = append(append(append(d.outputs, "-threads", "1"), encoder...), pipe)
+	d.consume = append(d.consume, consume)
+	return nil
+}
+
+// run starts ffmpeg. what is the medium for messages, in the words of its reason: audio or video.
+func (d *decoding) run(ctx context.Context, t *Tools, what string) (text string, err error) {
+	args := []string{"-nostdin", "-hide_banner", "-nostats", "-v", "level+info", "-max_alloc", strconv.Itoa(maxAllocation)}
+	if d.clock {
+		args = append(args, "-copyts")
+	}
+	args = append(append(args, d.inputs...), d.outputs...)
+	p := process{program: t.FFmpeg, args: args, limit: t.timeLimit(), memory: t.processBytes(), outputs: len(d.consume)}
+	text, err = p.run(ctx, func(i int, r io.Reader) error { return d.consume[i](r) })
+	if err != nil {
+		if err = sayWhy(d.path, "ffmpeg", text, err); errors.Is(err, errNoStream) {
+			err = fault.Corruptf("no_"+what, "%s: the file has no %s track", d.path, what)
+		}
+	}
+	return text, err
+}
+
 func needsFFmpeg(path, program, what string) error {
 	return fault.Unsupportedf("needs_ffmpeg", "%s: %s needs %s; install ffmpeg (or set %s to where it is)", path, what, program, EnvFFmpeg)
 }
 
-// tail keeps the first and the last part of what a process says, so that a decoder that complains about
-// every packet does not fill the memory.
-type tail struct {
-	mu         sync.Mutex
-	head, last []byte
-}
-
-func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	n := len(p)
-	if room := stderrLimit - len(t.head); room > 0 {
-		k := min(room, len(p))
-		t.head, p = append(t.head, p[:k]...), p[k:]
-	}
-	t.last = append(t.last, p...)
-	if over := len(t.last) - stderrLimit; over > 0 {
-		t.last = append(t.last[:0], t.last[over:]...)
-	}
-	return n, nil
-}
-
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return string(t.head) + string(t.last)
-}
-
-// process is one run of ffmpeg or ffprobe.
-type process struct {
-	program string
-	args    []string
-	limit   time.Duration
-	outputs int // how many pipes it writes to: standard output, then descriptors 3, 4, ...
-}
-
-// errTimeLimit is the cause when a process ran past its limit.
-var errTimeLimit = errors.New("time limit")
-
-// run starts the process and calls consume for each of its outputs, each in its own goroutine. When consume
-// returns an error the process is ended and that error is returned. Whatever happens, the process and all
-// goroutines have ended on return. The text is what the process said.
-func (p process) run(ctx context.Context, consume func(output int, r io.Reader) error) (text string, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, p.limit, errTimeLimit)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, p.program, p.args...)
-	cmd.WaitDelay = 2 * time.Second
-	cmd.Env = append(os.Environ(), "AV_LOG_FORCE_NOCOLOR=1", "LC_ALL=C")
-	var stderr tail
-	cmd.Stderr = &stderr
-
-	readers := make([]*os.File, 0, p.outputs)
-	writers := make([]*os.File, 0, p.outputs)
-	closeAll := func(files []*os.File) {
-		for _, f := range files {
-			f.Close()
-		}
-	}
-	for range p.outputs {
-		r, w, err := os.Pipe()
-		if err != nil {
-			closeAll(readers)
-			closeAll(writers)
-			return "", fault.Environmentf("no pipe for %s: %w", filepath.Base(p.program), err)
-		}
-		readers, writers = append(readers, r), append(writers, w)
-	}
-	defer closeAll(readers)
-	if p.outputs > 0 {
-		cmd.Stdout, cmd.ExtraFiles = writers[0], writers[1:]
-	}
-	if err := cmd.Start(); err != nil {
-		closeAll(writers)
-		if ctx.Err() != nil {
-			return "", context.Cause(ctx)
-		}
-		return "", fault.Environmentf("cannot start %s: %w", p.program, err)
-	}
-	closeAll(writers)
-	// A killed process closes its ends of the pipes and so ends the readers. Should a wrapper script have left
-	// a child behind that holds them open, the deadline does it.
-	defer context.AfterFunc(ctx, func() {
-		for _, r := range readers {
-			_ = r.SetReadDeadline(time.Now().Add(cmd.WaitDelay))
-		}
-	})()
-
-	failed := make([]error, p.outputs)
-	var wg sync.WaitGroup
-	for i, r := range readers {
-		wg.Go(func() {
-			if failed[i] = consume(i, r); failed[i] != nil {
-				cancel()
-			}
-			_, _ = io.Copy(io.Discard, r) // until the process ends, so that it is never blocked on this pipe
-		})
-	}
-	wg.Wait()
-	err = cmd.Wait()
-	for _, f := range failed {
-		if f != nil {
-			return stderr.String(), f
-		}
-	}
-	if ctx.Err() != nil {
-		return stderr.String(), context.Cause(ctx)
-	}
-	return stderr.String(), err
-}
-
-// sayWhy turns the end of a process into an error about the file. what is "sound" or "video".
-func sayWhy(path, program, text string, err error) error {
-	var known *fault.Error
-	switch {
-	case errors.As(err, &known):
-		return err
-	case errors.Is(err, errTimeLimit):
-		return fault.Corruptf("decode_timeout", "%s: %s did not finish in time and was ended", path, program)
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return err
-	case strings.Contains(text, "matches no streams"):
-		// The caller names the track that it asked for.
-		return errNoStream
-	}
-	line := firstProblem(text)
-	if strings.Contains(text, "ermission denied") {
-		return fault.Corruptf("unreadable", "%s: permission denied", path)
-	}
-	return fault.Corruptf("corrupt_media", "%s: %s cannot decode it: %s", path, program, line)
-}
-
-// errNoStream says that the file has no track of the wanted kind.
-var errNoStream = errors.New("no such track")
-
-// problemLine matches what -loglevel level+info says at the levels that matter. A context in brackets with
-// an address may stand before the level.
-var problemLine = regexp.MustCompile(`(?m)^(?:\[([^\]\n]*?)(?: @ [^\]\n]*)?\] )?\[(error|fatal|panic)\] (.*)$`)
-
-// firstProblem is the first thing that the process complained about.
-func firstProblem(text string) string {
-	if m := problemLine.FindStringSubmatch(text); m != nil {
-		line := strings.TrimSpace(m[3])
-		if m[1] != "" {
-			line = m[1] + ": " + line
-		}
-		return cleanLine(line)
-	}
-	lines := strings.Split(strings.TrimSpace(text), "\n")
-	if line := cleanLine(lines[len(lines)-1]); line != "" {
-		return line
-	}
-	return "it says nothing"
-}
-
-// cleanLine keeps a line printable, short and without addresses in memory, which change from run to run.
-func cleanLine(s string) string {
-	s = strings.ToValidUTF8(addresses.ReplaceAllString(s, ""), "?")
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, s)
-	if len(s) > 200 {
-		s = strings.ToValidUTF8(s[:200], "") + "..."
-	}
-	return strings.TrimSpace(s)
-}
-
-var addresses = regexp.MustCompile(`( @ )?0x[0-9a-f]{6,}`)
-
 var (
 	durationLine = regexp.MustCompile(`Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)`)
-	mappingLine  = regexp.MustCompile(`Stream #\d+:\d+ -> #\d+:\d+ \((\w+)`)
+	mappingLine  = regexp.MustCompile(`Stream #\d+:\d+ -> #\d+:\d+ \((\w+) \([^)]*\) -> (\w+)`)
 )
 
 // declaredDuration is what ffmpeg reports as the container's length, 0 when it does not know.
@@ -269,39 +171,53 @@ func declaredDuration(text string) float64 {
 	return h*3600 + min*60 + s
 }
 
-// decodeSoundFFmpeg decodes the first audio track through a WAV pipe of 32-bit floats, whose header says
-// rate and channels. name is the format for messages.
+// decodeSoundFFmpeg decodes the first audio track. name is the format for messages.
 func (t *Tools) decodeSoundFFmpeg(ctx context.Context, path, name string, seg Segment) (*Sound, error) {
 	if t.FFmpeg == "" {
 		return nil, needsFFmpeg(path, "ffmpeg", "sound in "+name)
 	}
-	input, err := inputArgs(path)
+	timing, _ := t.containerTiming(ctx, path) // what is wrong with it, ffmpeg will find as well
+	d := &decoding{path: path}
+	s := &piped{}
+	if err := t.addSound(d, s, timing, seg); err != nil {
+		return nil, err
+	}
+	text, err := d.run(ctx, t, "audio")
 	if err != nil {
 		return nil, err
 	}
-	args := []string{"-nostdin", "-hide_banner", "-nostats", "-v", "level+info", "-threads", "1", "-flags:a", "+bitexact"}
-	c := cutFor(seg)
-	args = append(args, c.input...)
-	args = append(args, "-vn", "-sn", "-dn")
-	args = append(args, input...)
-	if c.filter != "" {
-		args = append(args, "-af", "atrim="+c.filter)
-	}
-	args = append(args, "-map", "0:a:0", "-c:a", "pcm_f32le", "-fflags", "+bitexact", "-map_metadata", "-1",
-		"-threads", "1", "-f", "wav", "pipe:1")
+	return t.finishSound(path, text, s.sound, seg)
+}
 
-	var s *Sound
-	p := process{t.FFmpeg, args, ffmpegTimeLimit, 1}
-	text, err := p.run(ctx, func(_ int, r io.Reader) (err error) {
-		s, err = t.readFloatWAV(path, r)
+// piped receives what a consumer of a pipe makes.
+type piped struct{ sound *Sound }
+
+// addSound adds a segment of sound to a run of ffmpeg: a WAV pipe of 32-bit floats, whose header says rate
+// and channels. Where the container says when the track ends, what the codec pads behind is cut off.
+func (t *Tools) addSound(d *decoding, into *piped, timing Timing, seg Segment) error {
+	c := cutFor(seg)
+	if begin, ok := timing.Begin(); ok && timing.HasAudio {
+		d.clock = true
+		from, to := math.Inf(-1), math.Inf(1)
+		if seg.Start > 0 {
+			from = begin + seg.Start
+		}
+		if seg.End > 0 && !math.IsInf(seg.End, 1) {
+			to = begin + seg.End
+		}
+		if timing.AudioEdited && timing.AudioStart != nil {
+			to = math.Min(to, *timing.AudioStart+timing.AudioSeconds)
+		}
+		c = cutAt(from, to, timing.lead(runIn), begin)
+	}
+	return d.add('a', c, nil, []string{"-c:a", "pcm_f32le", "-fflags", "+bitexact", "-map_metadata", "-1", "-f", "wav"}, func(r io.Reader) (err error) {
+		into.sound, err = t.readFloatWAV(d.path, r)
 		return err
 	})
-	if err != nil {
-		if err = sayWhy(path, "ffmpeg", text, err); errors.Is(err, errNoStream) {
-			err = fault.Corruptf("no_audio", "%s: the file has no audio track", path)
-		}
-		return nil, err
-	}
+}
+
+// finishSound checks what came and completes its description with what ffmpeg said.
+func (t *Tools) finishSound(path, text string, s *Sound, seg Segment) (*Sound, error) {
 	declared := declaredDuration(text)
 	if s == nil || len(s.Data) == 0 {
 		if declared > 0 && seg.Start >= declared {
@@ -317,10 +233,12 @@ func (t *Tools) decodeSoundFFmpeg(ctx context.Context, path, name string, seg Se
 	}
 	s.Decoder = t.decoderName()
 	s.DeclaredSeconds = declared
-	if m := mappingLine.FindStringSubmatch(text); m != nil {
-		s.Codec = m[1]
+	for _, m := range mappingLine.FindAllStringSubmatch(text, -1) {
+		if m[2] == "pcm_f32le" {
+			s.Codec = m[1]
+		}
 	}
-	if m := problemLine.FindStringSubmatch(text); m != nil {
+	if problemLine.MatchString(text) {
 		s.Notes = append(s.Notes, "ffmpeg: "+firstProblem(text))
 	}
 	if declared > 0 {
@@ -425,7 +343,7 @@ func (t *Tools) ffprobe(ctx context.Context, path, what string) (*probe, error) 
 	}
 	args := []string{"-hide_banner", "-v", "level+error", "-show_streams", "-show_format", "-of", "json"}
 	var out []byte
-	p := process{t.FFprobe, append(args, input...), probeTimeLimit, 1}
+	p := process{program: t.FFprobe, args: append(args, input...), limit: t.timeLimit(), memory: t.processBytes(), outputs: 1}
 	text, err := p.run(ctx, func(_ int, r io.Reader) (err error) {
 		out, err = io.ReadAll(io.LimitReader(r, 4<<20))
 		return err

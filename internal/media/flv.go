@@ -72,16 +72,14 @@ func readFLV(in *soundFile) ([]track, error) {
 		if tag == nil {
 			break
 		}
-		var t *flvTrack
 		switch tag[0] & 0x1f {
 		case 8:
-			t = &sound
+			sound.last = math.Max(sound.last, flvStamp(tag))
 		case 9:
-			t = &video
-		default:
-			continue
+			if stamp, ok := flvShown(tag); ok {
+				video.last = math.Max(video.last, stamp)
+			}
 		}
-		t.last = math.Max(t.last, flvStamp(tag))
 		if n > 200 || sound.last > 0 && video.last > 0 && n > 40 {
 			break
 		}
@@ -98,9 +96,9 @@ func readFLV(in *soundFile) ([]track, error) {
 			t.fps = rateOf(1, p)
 		}
 		if t.start != nil {
-			t.seconds = math.Max(0, video.last-video.first.stamps[0])
+			t.seconds = math.Max(0, video.last-*t.start)
 			if t.fps > 0 {
-				t.seconds = math.Max(0, video.last+1/t.fps-math.Min(*t.start, video.first.stamps[0]))
+				t.seconds += 1 / t.fps
 			}
 		}
 		out = append(out, t)
@@ -155,17 +153,24 @@ func (t *flvTrack) sound(tag []byte) {
 }
 
 func (t *flvTrack) video(tag []byte) {
-	if len(tag) < 16 {
-		return
-	}
 	t.any = true
+	if stamp, ok := flvShown(tag); ok {
+		t.first.add(stamp)
+	}
+}
+
+// flvShown is when a picture is shown; false for what is none.
+func flvShown(tag []byte) (float64, bool) {
+	if len(tag) < 12 {
+		return 0, false
+	}
 	stamp := flvStamp(tag)
 	if tag[11]&0x8f == 7 { // AVC
-		if tag[12] != 1 { // its configuration, or the end
-			return
+		if len(tag) < 16 || tag[12] != 1 { // its configuration, or the end
+			return 0, false
 		}
 		offset := int32(uint32(tag[13])<<24|uint32(tag[14])<<16|uint32(tag[15])<<8) >> 8
 		stamp += float64(offset) / 1000
 	}
-	t.first.add(stamp)
+	return stamp, true
 }

@@ -3,235 +3,392 @@ package media
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math"
+	"math/big"
+	"regexp"
+	"strconv"
 
 	"prep/internal/fault"
 	"prep/internal/vision"
 )
 
 const (
-	clipSeconds       = 2.0
-	maxClips          = 16
-	maxFramesPerClip  = 64
-	maxFrameSide      = 16384
-	maxFramePixels    = 64 << 20 // 8192 x 8192
-	maxClipFrameBytes = 1 << 30  // held at once while a clip's frames are chosen
-	slideReach        = 60.0     // how far before a clip a picture that is still shown may have begun, seconds
+	clipSeconds    = 2
+	maxClips       = 16
+	maxFrameSide   = 16384
+	maxFramePixels = 64 << 20 // 8192 x 8192
+	slideReach     = 60.0     // how far before a clip a picture that is still shown may have begun, seconds
 )
 
+// A VideoRequest says what is wanted of a container.
+type VideoRequest struct {
+	// Clips of two seconds are spread evenly over Segment, 0 for no pictures.
+	Clips   int
+	Segment Segment
+	// Sound is the segment of sound to decode in the same run, nil for none.
+	Sound *Segment
+	// Motion asks for the motion between pictures over the whole segment.
+	Motion bool
+}
+
+// Video is what was decoded.
+type Video struct {
+	Clips  []Clip
+	Sound  *Sound
+	Motion *MotionEnergy
+	// Note is the first thing that the decoder complained about; "" when it was content.
+	Note string
+}
+
+// Clip holds the first and the last picture that begin in two seconds of video: RGB in their stored size,
+// turned as the container says; pixels that are not square are left so, and fields stay woven. Times are
+// when they are shown on the container's clock, NaN where the decoder did not say.
+type Clip struct {
+	Frames [2]*vision.Picture
+	Times  [2]float64
+}
+
 // clipStarts spreads clips of two seconds evenly over a medium, the first at its beginning and the last at
-// its end, as pytorchvideo's constant clip sampler does for ImageBind; a single clip is the middle one.
-// In a medium shorter than a clip all start at 0.
-func clipStarts(length float64, clips int) []float64 {
-	starts := make([]float64, clips)
-	room := math.Max(0, length-clipSeconds)
+// its end, as pytorchvideo's constant clip sampler does for ImageBind. A single clip is the middle one, as
+// of three or five; the sampler's own answer for one would be the beginning. In a medium shorter than a clip
+// all start at 0.
+//
+// The arithmetic is the sampler's: exact fractions of the length as a double.
+func clipStarts(length float64, clips int) []*big.Rat {
+	two := big.NewRat(clipSeconds, 1)
+	room := new(big.Rat).SetFloat64(math.Max(0, length-clipSeconds))
+	if clips == 1 {
+		return []*big.Rat{room.Quo(room, two)}
+	}
+	room.Quo(room, big.NewRat(int64(clips-1), 1))
+	starts := make([]*big.Rat, clips)
 	for i := range starts {
-		if clips == 1 {
-			starts[i] = room / 2
-		} else {
-			starts[i] = float64(i) * room / float64(clips-1)
-		}
+		starts[i] = new(big.Rat).Mul(room, big.NewRat(int64(i), 1))
 	}
 	return starts
 }
 
-// chooseFrame is element i of linspace(0, total-1, n) truncated: the first and the last frame and what lies
-// evenly between.
-func chooseFrame(i, n, total int) int {
-	if n == 1 {
-		return 0
-	}
-	return i * (total - 1) / (n - 1)
-}
-
-// DecodeFrames decodes clips of two seconds, spread evenly over the segment of the first video track (one
-// clip: the middle of it), and returns framesPerClip frames of each in order: the first, the last and what
-// lies evenly between of the frames that are shown in the clip. The frames are RGB in their stored size,
-// turned as the container says; pixels that are not square are left so. A clip with fewer frames repeats
-// them. One ffmpeg process does all of it.
+// DecodeVideo decodes clips of the first video track, and the sound if it is wanted, in one run of ffmpeg.
+// timing is what [Tools.ProbeTiming] said of the file.
 //
-// Errors: those of opening a file (see [Tools.DecodeSound]), no_video, corrupt_media, no_frames,
-// segment_outside, bad_segment, too_large, decode_timeout, needs_ffmpeg.
-func (t *Tools) DecodeFrames(ctx context.Context, path string, seg Segment, clips, framesPerClip int) ([]*vision.Picture, error) {
+// The clips are spread over that part of the segment for which there is video. Of each the first and the
+// last frame are taken, as ImageBind takes linspace(0, T-1, 2) of a clip's T frames. Which frames a clip
+// has is decided as decord and pytorchvideo do at a constant rate: frame i belongs to it when
+// ceil(fps start) <= i < ceil(fps (start+2)), i counted from the first frame; a frame's number is its time
+// by the average rate, to the nearest, so that containers that round time stamps change nothing. Where the
+// rate varies, decord goes on counting frames and takes them for evenly spaced; here their times decide.
+// A clip with one frame repeats it, and one without shows what was on screen.
+//
+// Errors: those of opening a file (see [Tools.DecodeSound]), no_video, no_audio, corrupt_media, no_frames,
+// segment_outside, bad_segment, too_large, decode_timeout, decoder_killed, needs_ffmpeg, and those of sound.
+func (t *Tools) DecodeVideo(ctx context.Context, path string, timing Timing, want VideoRequest) (*Video, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if clips < 1 || clips > maxClips || framesPerClip < 1 || framesPerClip > maxFramesPerClip {
-		return nil, fault.Usagef("%d clips of %d frames: want 1 to %d clips of 1 to %d frames", clips, framesPerClip, maxClips, maxFramesPerClip)
+	if want.Clips < 0 || want.Clips > maxClips {
+		return nil, fault.Usagef("%d clips: want 1 to %d", want.Clips, maxClips)
 	}
-	if err := seg.check(path); err != nil {
+	if err := want.Segment.check(path); err != nil {
 		return nil, err
 	}
-	f, size, err := openRegular(path)
+	if want.Sound != nil {
+		if err := want.Sound.check(path); err != nil {
+			return nil, err
+		}
+	}
+	f, _, err := openRegular(path)
 	if err != nil {
 		return nil, err
 	}
-	in := &soundFile{path: path, r: f, size: size, ctx: ctx}
-	pictures, err := t.decodeFrames(ctx, in, seg, clips, framesPerClip)
 	f.Close()
+	if t.FFmpeg == "" {
+		return nil, needsFFmpeg(path, "ffmpeg", "video")
+	}
+	v, err := t.decodeVideo(ctx, path, timing, want)
 	if err != nil && ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	return pictures, err
+	return v, err
 }
 
-func (t *Tools) decodeFrames(ctx context.Context, in *soundFile, seg Segment, clips, framesPerClip int) ([]*vision.Picture, error) {
-	if t.FFmpeg == "" {
-		return nil, needsFFmpeg(in.path, "ffmpeg", "video")
-	}
-	timing, err := t.probeTiming(ctx, in)
-	if err != nil {
-		return nil, err
-	}
-	if !timing.HasVideo {
-		return nil, fault.Corruptf("no_video", "%s: the file has no video track", in.path)
-	}
-	// ffmpeg counts from the start of the earliest track.
-	begin := 0.0
-	if timing.VideoStart != nil {
-		begin = *timing.VideoStart
-		if timing.AudioStart != nil {
-			begin -= math.Min(*timing.AudioStart, *timing.VideoStart)
-		} else {
-			begin = 0
+func (t *Tools) decodeVideo(ctx context.Context, path string, timing Timing, want VideoRequest) (*Video, error) {
+	d := &decoding{path: path}
+	var stretches []stretch
+	if want.Clips > 0 || want.Motion {
+		if !timing.HasVideo {
+			return nil, fault.Corruptf("no_video", "%s: the file has no video track", path)
 		}
-	}
-	end := begin + timing.VideoSeconds
-	if timing.VideoSeconds <= 0 {
-		if end = seg.End; end <= 0 {
-			return nil, fault.Corruptf("corrupt_media", "%s: the container does not say how long its video is", in.path)
-		}
-	}
-	if seg.Start >= end {
-		return nil, fault.Corruptf("segment_outside", "%s: the segment starts at %.3f s but the video ends at %.3f s", in.path, seg.Start, end)
-	}
-	from := math.Max(seg.Start, begin)
-	if seg.End > 0 {
-		end = math.Min(end, seg.End)
-	}
-	starts := clipStarts(end-from, clips)
-	segs := make([]Segment, clips)
-	for i, s := range starts {
-		segs[i] = Segment{from + s, math.Min(from+s+clipSeconds, math.Max(end, from+s+0.001))}
-	}
-	chosen, err := t.clipFrames(ctx, in.path, segs, framesPerClip, false)
-	if err != nil {
-		return nil, err
-	}
-	var out []*vision.Picture
-	for i, frames := range chosen {
-		if len(frames) == 0 {
-			// A slide show: no frame begins in the clip. The one that is on screen began before.
-			back := Segment{math.Max(0, segs[i].Start-slideReach), segs[i].End}
-			earlier, err := t.clipFrames(ctx, in.path, []Segment{back}, 1, true)
-			if err != nil {
-				return nil, err
-			}
-			if len(earlier[0]) == 0 {
-				return nil, fault.Corruptf("no_frames", "%s: no picture can be decoded between %.3f s and %.3f s", in.path, segs[i].Start, segs[i].End)
-			}
-			frames = earlier[0]
-		}
-		for k := range framesPerClip {
-			out = append(out, frames[min(k, len(frames)-1)])
-		}
-	}
-	return out, nil
-}
-
-// clipFrames decodes some stretches of a file in one process, each to a pipe of its own, and keeps n frames
-// of each: evenly spread, or only the last one. The pictures come as PPM, which says the size of each.
-func (t *Tools) clipFrames(ctx context.Context, path string, segs []Segment, n int, last bool) ([][]*vision.Picture, error) {
-	args := []string{"-nostdin", "-hide_banner", "-nostats", "-v", "level+error"}
-	cuts := make([]cut, len(segs))
-	for i, seg := range segs {
-		input, err := inputArgs(path)
+		span, err := timing.videoSpan(path, want.Segment)
 		if err != nil {
 			return nil, err
 		}
-		args = append(args, "-threads", "1", "-flags:v", "+bitexact")
-		cuts[i] = cutFor(seg)
-		args = append(args, cuts[i].input...)
-		args = append(args, "-an", "-sn", "-dn")
-		args = append(args, input...)
-	}
-	for i := range segs {
-		pipe := "pipe:1"
-		if i > 0 {
-			pipe = fmt.Sprintf("pipe:%d", i+2)
+		d.clock = span.clock
+		if want.Clips > 0 {
+			stretches = span.clips(want.Clips)
 		}
-		// Scaled to the same size: the conversion to RGB alone, with arithmetic that is the same on every
-		// processor and chroma interpolated.
-		filter := ""
-		if cuts[i].filter != "" {
-			filter = "trim=" + cuts[i].filter + ","
+		if want.Motion {
+			stretches = append(stretches, stretch{from: span.from, to: span.to, begin: span.begin, motion: true})
 		}
-		args = append(args, "-map", fmt.Sprintf("%d:v:0", i), "-vsync", "passthrough",
-			"-vf", filter+"scale=iw:ih:flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp+bitexact,format=rgb24",
-			"-threads", "1", "-c:v", "ppm", "-f", "image2pipe", pipe)
 	}
-	chosen := make([][]*vision.Picture, len(segs))
-	p := process{t.FFmpeg, args, ffmpegTimeLimit, len(segs)}
-	text, err := p.run(ctx, func(i int, r io.Reader) (err error) {
-		chosen[i], err = readClip(path, bufio.NewReaderSize(r, 1<<16), n, last)
-		return err
-	})
+	var sound piped
+	if want.Sound != nil {
+		if err := t.addSound(d, &sound, timing, *want.Sound); err != nil {
+			return nil, err
+		}
+	}
+	v := &Video{}
+	all := make([]*taken, len(stretches))
+	for i, s := range stretches {
+		all[i] = &taken{}
+		if err := s.add(d, timing.lead(0.5), all[i]); err != nil {
+			return nil, err
+		}
+	}
+	if len(d.consume) == 0 {
+		return v, nil
+	}
+	what := "video"
+	if len(stretches) == 0 {
+		what = "audio"
+	}
+	text, err := d.run(ctx, t, what)
 	if err != nil {
-		if err = sayWhy(path, "ffmpeg", text, err); errors.Is(err, errNoStream) {
-			err = fault.Corruptf("no_video", "%s: the file has no video track", path)
-		}
 		return nil, err
 	}
-	return chosen, nil
+	if want.Sound != nil {
+		if v.Sound, err = t.finishSound(path, text, sound.sound, *want.Sound); err != nil {
+			return nil, err
+		}
+	}
+	if problemLine.MatchString(text) {
+		v.Note = firstProblem(text)
+	}
+	readTimes(text, d, all...)
+	for i, s := range stretches {
+		if s.motion {
+			v.Motion = all[i].motion
+			continue
+		}
+		got := all[i]
+		if s.doubtful(got) {
+			if got, err = t.again(ctx, d, s, timing); err != nil {
+				return nil, err
+			}
+		}
+		if got.frames[0] == nil {
+			if problemLine.MatchString(text) {
+				return nil, fault.Corruptf("corrupt_media", "%s: no picture between %.3f s and %.3f s could be decoded: %s", path, math.Max(0, s.from-s.begin), s.to-s.begin, firstProblem(text))
+			}
+			return nil, fault.Corruptf("no_frames", "%s: no picture can be decoded between %.3f s and %.3f s", path, math.Max(0, s.from-s.begin), s.to-s.begin)
+		}
+		if got.frames[1] == nil {
+			got.frames[1], got.times[1] = got.frames[0], got.times[0]
+		}
+		v.Clips = append(v.Clips, Clip{got.frames, got.times})
+	}
+	return v, nil
 }
 
-// readClip reads all pictures of a clip and keeps n of them as chooseFrame says. The last is known only at
-// the end: for one or two frames the first and the newest are held, for more all of them.
-func readClip(path string, r *bufio.Reader, n int, last bool) ([]*vision.Picture, error) {
-	var held []*vision.Picture
-	total, bytes := 0, 0
+// videoSpan is the part of a segment for which there is video.
+type videoSpan struct {
+	from, to float64 // on the container's clock or, where that is not known, on ffmpeg's
+	begin    float64 // where that clock's medium begins
+	first    float64 // the time of frame 0
+	fps      float64
+	clock    bool
+}
+
+func (timing Timing) videoSpan(path string, seg Segment) (videoSpan, error) {
+	s := videoSpan{fps: timing.VideoFPS}
+	s.begin, _ = timing.Begin()
+	if timing.VideoStart != nil {
+		s.first, s.clock = *timing.VideoStart, true
+	} else {
+		s.begin = 0
+	}
+	end := s.first + timing.VideoSeconds
+	if timing.VideoSeconds <= 0 {
+		if end = s.begin + seg.End; seg.End <= 0 {
+			return s, fault.Corruptf("corrupt_media", "%s: the container does not say how long its video is", path)
+		}
+	}
+	if seg.Start >= end-s.begin {
+		return s, fault.Corruptf("segment_outside", "%s: the segment starts at %.3f s but the video ends at %.3f s", path, seg.Start, end-s.begin)
+	}
+	s.from, s.to = math.Max(s.begin+seg.Start, s.first), end
+	if seg.End > 0 {
+		s.to = math.Min(s.to, s.begin+seg.End)
+	}
+	if s.to <= s.from {
+		return s, fault.Corruptf("segment_outside", "%s: the segment ends at %.3f s but the video begins at %.3f s", path, seg.End, s.first-s.begin)
+	}
+	return s, nil
+}
+
+// A stretch of video: a clip, or all of it for its motion.
+type stretch struct {
+	from, to, begin float64
+	step            float64 // between frames, 0 unknown
+	frames          float64 // that begin in it at an even rate, 0 unknown
+	motion          bool
+}
+
+// clips are the stretches of the clips, their limits halfway between the last frame outside and the first
+// one inside.
+func (s videoSpan) clips(n int) []stretch {
+	var out []stretch
+	ahead := s.from - s.first // of the span, on the video's own time
+	for _, start := range clipStarts(s.to-s.from, n) {
+		from, _ := start.Float64()
+		to, _ := start.Add(start, big.NewRat(clipSeconds, 1)).Float64()
+		c := stretch{from: s.from + from - 0.0005, to: math.Min(s.from+to, s.to) - 0.0005, begin: s.begin}
+		if s.fps > 0 {
+			c.step = 1 / s.fps
+			first, after := math.Ceil(s.fps*(ahead+from)), math.Ceil(s.fps*(ahead+to))
+			after = math.Min(after, math.Ceil(s.fps*(s.to-s.first)-1e-6))
+			c.frames = after - first
+			c.from, c.to = s.first+(first-0.5)*c.step, s.first+(after-0.5)*c.step
+			c.to = math.Max(c.to, c.from+0.001) // no frame: the one before is on screen
+			if first == 0 {
+				c.from = math.Inf(-1) // whatever comes before the first frame's time is the first frame
+			}
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// taken is what came of a stretch.
+type taken struct {
+	frames [2]*vision.Picture
+	times  [2]float64
+	count  int // of pictures that came, not of all in the stretch
+	output int // of the run, to find its times
+	motion *MotionEnergy
+}
+
+// colours is the conversion to RGB alone: scaled to the same size, with arithmetic that is the same on every
+// processor and chroma interpolated.
+const colours = "scale=iw:ih:flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp+bitexact,format=rgb24"
+
+// add puts the stretch into a run: of a clip the first frame and those of a short while at its end, of
+// which the last counts.
+func (s stretch) add(d *decoding, lead float64, into *taken) error {
+	if s.motion {
+		return s.addMotion(d, lead, into)
+	}
+	tail := s.to - 0.5
+	if s.step > 0 {
+		tail = s.to - math.Max(0.1, 3*s.step)
+	}
+	return s.addFrames(d, lead, fmt.Sprintf("select=isnan(prev_selected_t)+gte(t\\,%s)", seconds(tail)), into)
+}
+
+// addFrames puts the frames that pass a filter into a run. The pictures come as PPM, which says the size of
+// each; showinfo says their times.
+func (s stretch) addFrames(d *decoding, lead float64, filter string, into *taken) error {
+	into.output = len(d.consume)
+	into.times = [2]float64{math.NaN(), math.NaN()}
+	filters := []string{fmt.Sprintf("showinfo@clip%d=checksum=0", into.output), colours}
+	if filter != "" {
+		filters = append([]string{filter}, filters...)
+	}
+	c := cutAt(s.from, s.to, lead, s.begin)
+	if !d.clock {
+		c = cutFor(Segment{math.Max(0, s.from-s.begin), s.to - s.begin})
+	}
+	return d.add('v', c, filters, []string{"-vsync", "passthrough", "-c:v", "ppm", "-f", "image2pipe"}, func(r io.Reader) error {
+		return into.read(d.path, bufio.NewReaderSize(r, 1<<16))
+	})
+}
+
+// doubtful says that what came may not be the stretch's first and last frame: a seek that landed late, or
+// no frame in the short while at the end, as where pictures stand still.
+func (s stretch) doubtful(got *taken) bool {
+	switch {
+	case got.count == 0:
+		return true
+	case got.count == 1:
+		return s.frames != 1
+	}
+	return !math.IsNaN(got.times[0]) && !math.IsInf(s.from, 0) && got.times[0] > s.from+math.Max(2.5*s.step, 0.1)
+}
+
+// again decodes all frames of a stretch, from far ahead; and where there is none the one before it, which is
+// still on the screen.
+func (t *Tools) again(ctx context.Context, run *decoding, s stretch, timing Timing) (*taken, error) {
+	got := &taken{}
+	d := &decoding{path: run.path, clock: run.clock}
+	if err := s.addFrames(d, timing.lead(10), "", got); err != nil {
+		return nil, err
+	}
+	text, err := d.run(ctx, t, "video")
+	if err != nil {
+		return nil, err
+	}
+	if got.count > 0 {
+		readTimes(text, d, got)
+		return got, nil
+	}
+	back := s
+	back.from = math.Max(s.begin, s.from-slideReach)
+	d = &decoding{path: run.path, clock: run.clock}
+	if err := back.addFrames(d, timing.lead(0.5), "", got); err != nil {
+		return nil, err
+	}
+	if _, err = d.run(ctx, t, "video"); err != nil {
+		return nil, err
+	}
+	if got.frames[1] != nil {
+		got.frames[0] = got.frames[1]
+	}
+	return got, nil
+}
+
+// shownLine is what showinfo says of a frame.
+var shownLine = regexp.MustCompile(`(?m)\[showinfo@clip(\d+) @ [^\]]*\] \[info\] n: *(\d+) pts: *\S+ pts_time:([-+.0-9e]+)`)
+
+// readTimes finds the times of the first and the last frame of each output.
+func readTimes(text string, d *decoding, all ...*taken) {
+	for _, m := range shownLine.FindAllStringSubmatch(text, -1) {
+		output, err := strconv.Atoi(m[1])
+		at, err2 := strconv.ParseFloat(m[3], 64)
+		if err != nil || err2 != nil || output >= len(d.consume) {
+			continue
+		}
+		for _, got := range all {
+			switch {
+			case got.output != output || got.motion != nil:
+			case m[2] == "0":
+				got.times[0] = at
+			default:
+				got.times[1] = at
+			}
+		}
+	}
+}
+
+// read keeps the first and the newest of the pictures that come.
+func (got *taken) read(path string, r *bufio.Reader) error {
 	var spare []byte
 	for {
 		p, err := readPPM(path, r, spare)
-		if err != nil {
-			return nil, err
+		if err != nil || p == nil {
+			return err
 		}
-		if p == nil {
-			break
-		}
+		got.count++
 		spare = nil
-		total++
-		keep := 2
-		switch {
-		case last:
-			keep = 1
-		case n == 1 && total > 1:
-			spare = p.Pix
-			continue
-		case n > 2:
-			keep = math.MaxInt
-		}
-		if len(held) == keep {
-			spare = held[keep-1].Pix
-			held[keep-1] = p
+		if got.count == 1 {
+			got.frames[0] = p
 			continue
 		}
-		if bytes += len(p.Pix); bytes > maxClipFrameBytes && len(held) > 1 {
-			return nil, fault.Unsupportedf("too_large", "%s: the frames of one clip need more than %d MB; ask for two frames", path, maxClipFrameBytes>>20)
+		if got.frames[1] != nil {
+			spare = got.frames[1].Pix
 		}
-		held = append(held, p)
+		got.frames[1] = p
 	}
-	if n <= 2 || len(held) == 0 {
-		return held, nil
-	}
-	out := make([]*vision.Picture, n)
-	for i := range out {
-		out[i] = held[chooseFrame(i, n, total)]
-	}
-	return out, nil
 }
 
 // readPPM reads one binary PPM picture as ffmpeg writes it; nil at the end of the stream. spare is reused

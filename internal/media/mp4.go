@@ -427,7 +427,7 @@ func (m *movie) timelines() []track {
 	var tracks []track
 	for _, t := range m.tracks {
 		if t.handler == "soun" || t.handler == "vide" {
-			tracks = append(tracks, t.timeline(float64(m.scale), m.cut))
+			tracks = append(tracks, t.timeline(m))
 		}
 	}
 	return tracks
@@ -440,7 +440,7 @@ func (m *movie) timelines() []track {
 //
 // media_time is where in the track's samples the presentation begins: the priming samples of AAC and the
 // reordering delay of B-frames are cut off by it, and are no delay.
-func (t *mp4Track) timeline(movieScale float64, cut bool) track {
+func (t *mp4Track) timeline(m *movie) track {
 	scale := float64(t.timescale)
 	out := track{video: t.handler == "vide", codec: t.codec, seconds: float64(t.duration) / scale}
 	samples := t.firstSamples()
@@ -448,12 +448,12 @@ func (t *mp4Track) timeline(movieScale float64, cut bool) track {
 	if t.count > 0 && n == 0 {
 		samples = t.first
 		out.seconds = 0
-		if !cut {
+		if !m.cut {
 			out.seconds = float64(t.end-samples[0].decode) / scale
 		}
-		out.fps = rateOf(float64(t.count), float64(t.end-samples[0].decode)/scale)
+		out.fps = rateOf(float64(t.count)*scale, float64(t.end-samples[0].decode))
 	} else {
-		out.fps = rateOf(n, length/scale)
+		out.fps = rateOf(n*scale, length)
 	}
 	firstComposition := int64(math.MaxInt64)
 	for _, s := range samples[:min(len(samples), 32)] { // reordering reaches over 16 pictures at most
@@ -464,14 +464,14 @@ func (t *mp4Track) timeline(movieScale float64, cut bool) track {
 	} else if late := t.detached(samples); late > 0 {
 		firstComposition += late
 		out.seconds = math.Max(0, out.seconds-float64(late)/scale)
-		out.fps = rateOf(float64(t.count), float64(t.end-samples[0].decode-late)/scale)
+		out.fps = rateOf(float64(t.count)*scale, float64(t.end-samples[0].decode-late))
 	}
 
 	delay, shown, mediaTime := 0.0, 0.0, int64(0)
 	if t.elst != nil {
 		real := false
 		for _, e := range t.elst.Entries {
-			d := float64(e.SegmentDuration) / movieScale
+			d := float64(e.SegmentDuration) / float64(m.scale)
 			switch {
 			case e.MediaTime >= 0:
 				if !real {
@@ -485,7 +485,7 @@ func (t *mp4Track) timeline(movieScale float64, cut bool) track {
 		}
 	}
 	if shown > 0 { // 0 in a real edit means: as long as the medium
-		out.seconds = shown
+		out.seconds, out.edited = shown, !m.fragmented
 	}
 	if len(samples) > 0 {
 		start := delay + math.Max(0, float64(firstComposition-mediaTime))/scale

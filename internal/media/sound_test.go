@@ -490,8 +490,8 @@ func TestNoRegularFile(t *testing.T) {
 			"DecodeSound":   func() error { _, err := tools.DecodeSound(context.Background(), c.path, Segment{}); return err },
 			"SoundDuration": func() error { _, err := tools.SoundDuration(context.Background(), c.path); return err },
 			"ProbeTiming":   func() error { _, err := tools.ProbeTiming(context.Background(), c.path); return err },
-			"DecodeFrames": func() error {
-				_, err := tools.DecodeFrames(context.Background(), c.path, Segment{}, 1, 2)
+			"DecodeVideo": func() error {
+				_, err := tools.DecodeVideo(context.Background(), c.path, Timing{HasVideo: true}, VideoRequest{Clips: 1})
 				return err
 			},
 		} {

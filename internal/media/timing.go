@@ -18,6 +18,9 @@ type Timing struct {
 	// AudioPriming is how much of what is decoded at the start of the sound comes before the sound that was
 	// encoded: a transform codec's first frame, where no edit list cuts it off.
 	AudioPriming float64
+	// AudioEdited says that AudioSeconds is what an edit list shows of the track: what the codec pads behind
+	// is not meant to be heard.
+	AudioEdited bool
 	// VideoFPS is the average number of frames a second.
 	VideoFPS float64
 	Method   string // one of the Method constants
@@ -57,6 +60,29 @@ func (t Timing) Begin() (float64, bool) {
 	return 0, false
 }
 
+// Seconds is how long the medium is, from the start of its earliest track to the end of its last one; 0
+// when that is not known.
+func (t Timing) Seconds() float64 {
+	begin, _ := t.Begin()
+	end := begin
+	if t.AudioStart != nil && t.AudioSeconds > 0 {
+		end = math.Max(end, *t.AudioStart+t.AudioSeconds)
+	}
+	if t.VideoStart != nil && t.VideoSeconds > 0 {
+		end = math.Max(end, *t.VideoStart+t.VideoSeconds)
+	}
+	return end - begin
+}
+
+// lead is how far ahead of a stretch to seek, in seconds. MPEG streams have no index: a seek lands near a
+// time and not at a key frame before it.
+func (t Timing) lead(least float64) float64 {
+	if t.Method == MethodMPEGTS || t.Method == MethodMPEGPS {
+		return math.Max(least, 3)
+	}
+	return least
+}
+
 // track is what a container says of the timeline of one of its tracks, in seconds.
 type track struct {
 	video   bool
@@ -65,17 +91,37 @@ type track struct {
 	seconds float64
 	fps     float64
 	priming float64 // still to be decoded at the start
+	edited  bool    // seconds is from an edit list
+}
+
+// settle brings rates that were rounded (to whole nanoseconds of a period, to milliseconds of a time stamp)
+// to the number meant, and a length of pictures that was rounded to a whole number of them.
+func (t *track) settle() {
+	if !t.video || t.fps <= 0 {
+		return
+	}
+	for _, rate := range []float64{math.Round(t.fps), math.Round(t.fps*1.001) * 1000 / 1001, math.Round(2*t.fps) / 2} {
+		if math.Abs(rate-t.fps) < 2e-5*t.fps {
+			t.fps = rate
+			break
+		}
+	}
+	if n := math.Round(t.seconds * t.fps); n > 0 && math.Abs(t.seconds*t.fps-n) < 0.3 {
+		t.seconds = n / t.fps
+	}
 }
 
 // timingOf takes the first track of each kind.
 func timingOf(tracks []track, method string) Timing {
 	timing := Timing{Method: method}
 	for _, t := range tracks {
+		t.settle()
 		switch {
 		case t.video && !timing.HasVideo:
 			timing.HasVideo, timing.VideoStart, timing.VideoSeconds, timing.VideoFPS = true, t.start, t.seconds, t.fps
 		case !t.video && !timing.HasAudio:
 			timing.HasAudio, timing.AudioStart, timing.AudioSeconds, timing.AudioPriming = true, t.start, t.seconds, t.priming
+			timing.AudioEdited = t.edited
 		}
 	}
 	return timing
@@ -167,6 +213,21 @@ func readContainer(in *soundFile) (tracks []track, method string, err error) {
 		}
 	}
 	return nil, "", nil
+}
+
+// containerTiming is what the readers of ours say of a file; nothing when they do not know it, or when it
+// is damaged.
+func (t *Tools) containerTiming(ctx context.Context, path string) (timing Timing, err error) {
+	f, size, err := openRegular(path)
+	if err != nil {
+		return Timing{}, err
+	}
+	defer f.Close()
+	tracks, method, err := readContainer(&soundFile{path: path, r: f, size: size, ctx: ctx})
+	if err != nil || len(tracks) == 0 {
+		return Timing{}, err
+	}
+	return timingOf(tracks, method), nil
 }
 
 func (t *Tools) probeTiming(ctx context.Context, in *soundFile) (Timing, error) {

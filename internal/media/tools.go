@@ -11,7 +11,7 @@
 // memory is bounded by the segment asked for, a panic of a third-party decoder becomes a fault.Corrupt
 // error, only regular files are opened, and ffmpeg runs without a shell, without standard input, without
 // network protocols, for a limited time and with limited output. Errors are of internal/fault's kinds; the
-// reasons in use are listed at [Tools.DecodeSound], [Tools.DecodeFrames], [Tools.ProbeTiming]
+// reasons in use are listed at [Tools.DecodeSound], [Tools.DecodeVideo], [Tools.ProbeTiming]
 // and [Tools.DecodePicture].
 package media
 
@@ -41,6 +41,14 @@ type Tools struct {
 	// MaxSoundBytes bounds the memory of one decoded segment of sound, 0: DefaultMaxSoundBytes. A longer
 	// segment is an error of reason too_long, never cut in silence.
 	MaxSoundBytes int64
+
+	// TimeLimit bounds one ffmpeg process, 0: DefaultTimeLimit. A file that takes longer is an error of
+	// reason decode_timeout.
+	TimeLimit time.Duration
+
+	// MaxProcessBytes bounds the address space of one ffmpeg process where the system can (Linux), 0:
+	// DefaultMaxProcessBytes.
+	MaxProcessBytes int64
 }
 
 // FindTools looks for the programs and libraries that decoding can use. It starts one short process to

@@ -1,0 +1,214 @@
+package stages
+
+import (
+	"context"
+	"math"
+
+	"prep/filters"
+	"prep/internal/fault"
+	"prep/internal/media"
+	"prep/internal/sample"
+	"prep/internal/vision"
+)
+
+// videoFrames is the number of frames stored of a clip: the depth of ImageBind's stem.
+const videoFrames = 2
+
+// video is what was decoded of a moving picture.
+type video struct {
+	clips []media.Clip
+	path  string
+}
+
+// readVideo reads the pictures of a video alone.
+func readVideo(ctx context.Context, p *Processor, s *sample.Sample, part *sample.Part) (medium, error) {
+	if !p.Config.Video.Frames {
+		return nil, nil
+	}
+	c, err := p.openContainer(ctx, part)
+	if err != nil {
+		return nil, err
+	}
+	v, err := p.Tools.DecodeVideo(ctx, c.path, c.timing, media.VideoRequest{Clips: p.Config.Video.Clips, Segment: c.segment})
+	if err != nil {
+		return nil, err
+	}
+	return &video{v.Clips, part.Path}, nil
+}
+
+// container is a file with moving pictures, and perhaps sound, before it is decoded.
+type container struct {
+	path    string // on this machine
+	timing  media.Timing
+	segment media.Segment
+}
+
+// openContainer asks a container for its clock: decoding loses it.
+func (p *Processor) openContainer(ctx context.Context, part *sample.Part) (c container, err error) {
+	if c.path, err = p.locate(part); err != nil {
+		return c, err
+	}
+	if c.timing, err = p.Tools.ProbeTiming(ctx, c.path); err != nil {
+		return c, err
+	}
+	c.segment, err = segmentOf(part, c.timing.Seconds())
+	return c, err
+}
+
+// readContainer reads what a video file holds for the sample: its pictures, and its sound where the sample's
+// sound is the same file, by one run of ffmpeg; and it stores how the two lie in time. without says what the
+// file turned out to lack. A sample without video has none of this.
+func (p *Processor) readContainer(ctx context.Context, s *sample.Sample) (out [sample.NumModalities]medium, without [sample.NumModalities]bool, err error) {
+	v, a := s.Part(sample.Video), s.Part(sample.Audio)
+	if s.SyncOffset != nil {
+		s.Metrics["sync_offset_s"], s.Metrics["sync_method"] = *s.SyncOffset, "manifest"
+	}
+	if v == nil {
+		return out, without, nil
+	}
+	c, err := p.openContainer(ctx, v)
+	if err != nil {
+		return out, without, err
+	}
+	t := c.timing
+	shared := a != nil && a.Path == v.Path
+	p.measureContainer(s, t, shared)
+	switch {
+	case !t.HasVideo && !t.HasAudio:
+		return out, without, fault.Corruptf("no_tracks", "%s holds neither pictures nor sound", v.Path)
+	case !t.HasVideo && (!shared || p.Config.Video.OneTrack == "fail"):
+		return out, without, fault.Corruptf("no_video", "%s: the file has no video track", v.Path)
+	case shared && !t.HasAudio && p.Config.Video.OneTrack == "fail":
+		return out, without, fault.Corruptf("no_audio", "%s: the file has no audio track", v.Path)
+	}
+	if !t.HasVideo {
+		without[sample.Video] = true
+	}
+	if shared && !t.HasAudio {
+		without[sample.Audio] = true
+	}
+	want := media.VideoRequest{Segment: c.segment}
+	if t.HasVideo && p.Config.Video.Frames {
+		want.Clips = p.Config.Video.Clips
+	}
+	if shared && t.HasAudio {
+		seg, err := segmentOf(a, t.Seconds())
+		if err != nil {
+			return out, without, err
+		}
+		seg = p.limitSound(seg)
+		want.Sound = &seg
+		want.Motion = p.Config.Video.ContentSync && t.HasVideo
+	}
+	got, err := p.Tools.DecodeVideo(ctx, c.path, t, want)
+	if err != nil {
+		return out, without, err
+	}
+	if want.Clips > 0 {
+		out[sample.Video] = &video{got.Clips, v.Path}
+		s.Metrics["video_width"] = int64(got.Clips[0].Frames[0].Width)
+		s.Metrics["video_height"] = int64(got.Clips[0].Frames[0].Height)
+	}
+	if got.Note != "" {
+		s.Metrics["video_note"] = got.Note
+	}
+	if got.Sound == nil {
+		return out, without, nil
+	}
+	if drift, ok := soundDrift(t, *want.Sound, got.Sound); ok {
+		s.Metrics["sync_drift_s"] = drift
+	}
+	snd, err := p.newSound(got.Sound, a)
+	if err != nil {
+		return out, without, err
+	}
+	out[sample.Audio] = snd
+	if got.Motion != nil {
+		begin, _ := t.Begin()
+		start := begin + want.Sound.Start
+		if t.AudioStart != nil {
+			start = math.Max(start, *t.AudioStart)
+		}
+		for k, v := range filters.MeasureSync(snd.wave[0], start-got.Motion.Start, got.Motion.Energy, got.Motion.Rate) {
+			s.Metrics[k] = v
+		}
+	}
+	return out, without, nil
+}
+
+// measureContainer stores what the container says of its tracks. Sound and picture in files of their own
+// have no common clock: nothing is stored of their offset.
+func (p *Processor) measureContainer(s *sample.Sample, t media.Timing, shared bool) {
+	switch {
+	case t.HasVideo && t.HasAudio:
+		s.Metrics["video_tracks"] = "audio+video"
+	case t.HasVideo:
+		s.Metrics["video_tracks"] = "video"
+	case t.HasAudio:
+		s.Metrics["video_tracks"] = "audio"
+	}
+	if t.VideoSeconds > 0 {
+		s.Metrics["video_duration_s"] = t.VideoSeconds
+	}
+	if t.VideoFPS > 0 {
+		s.Metrics["video_fps"] = t.VideoFPS
+	}
+	if !shared {
+		return
+	}
+	if t.HasAudio && t.HasVideo && t.AudioSeconds > 0 && t.VideoSeconds > 0 {
+		s.Metrics["sync_length_diff_s"] = t.AudioSeconds - t.VideoSeconds
+	}
+	if s.SyncOffset != nil {
+		return
+	}
+	if offset, ok := t.SyncOffset(); ok {
+		s.Metrics["sync_offset_s"], s.Metrics["sync_method"] = offset, t.Method
+	} else if t.HasAudio && t.HasVideo {
+		s.Metrics["sync_method"] = t.Method // which does not say: unknown
+	}
+}
+
+// soundDrift is how much longer the decoded sound is than its place on the container's clock: what was lost
+// or added between the first sample and the last, by gaps or by clocks that ran apart.
+func soundDrift(t media.Timing, seg media.Segment, snd *media.Sound) (float64, bool) {
+	begin, ok := t.Begin()
+	if !ok || t.AudioStart == nil || t.AudioSeconds <= 0 {
+		return 0, false
+	}
+	from, to := math.Max(begin+seg.Start, *t.AudioStart), *t.AudioStart+t.AudioSeconds
+	if seg.End > 0 {
+		to = math.Min(to, begin+seg.End)
+	}
+	return snd.Seconds() - (to - from), to > from
+}
+
+func (d *video) measure(*Processor, *sample.Sample) {}
+
+// tensor makes [3,2,224,224] of one clip, or [clips*crops,3,2,224,224]: clip by clip, and of each clip crop
+// by crop, as ImageBind stacks them.
+func (d *video) tensor(p *Processor) (sample.Tensor, error) {
+	const plane = pictureSize * pictureSize
+	crops := []vision.Crop{vision.CropCentre}
+	if p.Config.Video.Crops == 3 {
+		crops = []vision.Crop{vision.CropFirst, vision.CropCentre, vision.CropLast}
+	}
+	view := 3 * videoFrames * plane
+	out := make([]byte, 0, len(d.clips)*len(crops)*view)
+	for _, clip := range d.clips {
+		for _, crop := range crops {
+			at := len(out)
+			out = out[:at+view]
+			for f, pix := range clip.Frames {
+				chw, err := vision.VideoFrame(vision.RGB(pix), pictureSize, crop)
+				if err != nil {
+					return sample.Tensor{}, fault.Corruptf("bad_picture", "%s: %w", d.path, err)
+				}
+				for c := range 3 {
+					copy(out[at+(c*videoFrames+f)*plane:][:plane], chw[c*plane:][:plane])
+				}
+			}
+		}
+	}
+	return p.newTensor(sample.Video, out), nil
+}
