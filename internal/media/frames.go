@@ -200,16 +200,16 @@ type videoSpan struct {
 	clock    bool
 }
 
-func (timing Timing) videoSpan(path string, seg Segment) (videoSpan, error) {
-	s := videoSpan{fps: timing.VideoFPS}
-	s.begin, _ = timing.Begin()
-	if timing.VideoStart != nil {
-		s.first, s.clock = *timing.VideoStart, true
+func (t Timing) videoSpan(path string, seg Segment) (videoSpan, error) {
+	s := videoSpan{fps: t.VideoFPS}
+	s.begin, _ = t.Begin()
+	if t.VideoStart != nil {
+		s.first, s.clock = *t.VideoStart, true
 	} else {
 		s.begin = 0
 	}
-	end := s.first + timing.VideoSeconds
-	if timing.VideoSeconds <= 0 {
+	end := s.first + t.VideoSeconds
+	if t.VideoSeconds <= 0 {
 		if end = s.begin + seg.End; seg.End <= 0 {
 			return s, fault.Corruptf("corrupt_media", "%s: the container does not say how long its video is", path)
 		}
