@@ -355,18 +355,22 @@ func TestHugePictures(t *testing.T) {
 // TestEndedFromOutside: a decoder that somebody else ends is not the file's fault, and a cancelled run says
 // that it was cancelled even where the signal came to ffmpeg first.
 func TestEndedFromOutside(t *testing.T) {
-	opus := write(t, "x.opus", read(t, "tone_mono.opus"))
+	path := write(t, "x.mka", []byte("whatever the program makes of it"))
+	decode := func(ctx context.Context, tools *Tools) error {
+		_, err := tools.decodeSoundFFmpeg(ctx, path, "Matroska", Segment{})
+		return err
+	}
 	killed := &Tools{FFmpeg: fakeProgram(t, "kill -9 $$")}
-	if _, err := killed.DecodeSound(context.Background(), opus, Segment{}); fault.ReasonOf(err) != "decoder_killed" {
+	if err := decode(context.Background(), killed); fault.ReasonOf(err) != "decoder_killed" {
 		t.Error(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	time.AfterFunc(300*time.Millisecond, cancel)
-	if _, err := killed.DecodeSound(ctx, opus, Segment{}); !errors.Is(err, context.Canceled) {
+	if err := decode(ctx, killed); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 	slow := &Tools{FFmpeg: fakeProgram(t, "exec sleep 60"), TimeLimit: 200 * time.Millisecond}
-	if _, err := slow.DecodeSound(context.Background(), opus, Segment{}); fault.ReasonOf(err) != "decode_timeout" || fault.KindOf(err) != fault.Corrupt {
+	if err := decode(context.Background(), slow); fault.ReasonOf(err) != "decode_timeout" || fault.KindOf(err) != fault.Corrupt {
 		t.Error(err)
 	}
 }
