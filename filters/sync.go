@@ -67,7 +67,7 @@ func EstimateSync(mono []float32, delay float64, motion []float32, rate float64)
 	reach := int(syncReach * syncRate)
 	r := make([]float64, 2*reach+1)
 	for i := range r {
-		r[i] = correlation(sound, picture, start-(i-reach))
+		r[i] = correlationAt(sound, picture, start-(i-reach))
 	}
 	best := 0
 	for i, v := range r {
@@ -156,11 +156,11 @@ func movements(motion []float32, rate float64) []float64 {
 }
 
 func flat(x []float64) bool {
-	mean, dev := moments(x)
+	mean, dev := syncMoments(x)
 	return dev <= 1e-6*math.Max(1, math.Abs(mean))
 }
 
-func moments(x []float64) (mean, deviation float64) {
+func syncMoments(x []float64) (mean, deviation float64) {
 	for _, v := range x {
 		mean += v
 	}
@@ -171,8 +171,8 @@ func moments(x []float64) (mean, deviation float64) {
 	return mean, math.Sqrt(deviation / float64(len(x)))
 }
 
-// correlation is Pearson's, of a[k] with b[k+shift] where both are; NaN when they overlap too little.
-func correlation(a, b []float64, shift int) float64 {
+// correlationAt is Pearson's, of a[k] with b[k+shift] where both are; NaN when they overlap too little.
+func correlationAt(a, b []float64, shift int) float64 {
 	from, to := max(0, -shift), min(len(a), len(b)-shift)
 	n := to - from
 	if float64(n) < syncOverlap*syncRate {
