@@ -17,6 +17,7 @@ import (
 
 	"prep/configs"
 	"prep/internal/fault"
+	"prep/trainer/element"
 	"prep/trainer/safetensors"
 )
 
@@ -375,7 +376,7 @@ func (d *runDir) fill(dir string, e *engine, st *state) error {
 	out.Files = nil
 	for _, f := range []struct {
 		name    string
-		tensors []safetensors.Tensor
+		tensors []element.Source
 	}{{weightsFile, e.weightTensors()}, {optimizerFile, e.momentTensors()}} {
 		sum, n := sha256.New(), new(counter)
 		err := d.write(filepath.Join(dir, f.name), func(w io.Writer) error {
@@ -551,31 +552,18 @@ func verifyFile(path string, want fileSum) error {
 func restore(e *engine, dir string) error {
 	for _, l := range []struct {
 		name string
-		load func(*safetensors.File, string) error
+		load func(*WeightFile) error
 	}{{weightsFile, e.load}, {optimizerFile, e.loadMoments}} {
-		path := filepath.Join(dir, l.name)
-		if err := withSafetensors(path, func(f *safetensors.File) error { return l.load(f, path) }); err != nil {
+		f, err := OpenWeights(filepath.Join(dir, l.name))
+		if err != nil {
+			return err
+		}
+		err = l.load(f)
+		if err := errors.Join(err, f.Close()); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func withSafetensors(path string, use func(*safetensors.File) error) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	s, err := safetensors.Open(f, info.Size())
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return use(s)
 }
 
 func (d *runDir) close() error {

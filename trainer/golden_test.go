@@ -18,7 +18,6 @@ import (
 
 	"prep/configs"
 	"prep/internal/sample"
-	"prep/trainer/safetensors"
 )
 
 // goldenDir is the folder of the reference outputs made by ImageBind's own code.
@@ -122,25 +121,22 @@ func goldenConfig(t *testing.T) (configs.Model, goldenModel) {
 
 func goldenEngine(t *testing.T, m configs.Model, recipe configs.Train) *engine {
 	t.Helper()
+	return goldenEngineFrom(t, m, recipe, "tiny.safetensors")
+}
+
+func goldenEngineFrom(t *testing.T, m configs.Model, recipe configs.Train, file string) *engine {
+	t.Helper()
 	e, err := newEngine(m, recipe)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(e.close)
-	f, err := os.Open(filepath.Join(goldenDir(), "model", "tiny.safetensors"))
+	w, err := OpenWeights(filepath.Join(goldenDir(), "model", file))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		t.Fatal(err)
-	}
-	w, err := safetensors.Open(f, st.Size())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := e.load(w, "tiny.safetensors"); err != nil {
+	defer w.Close()
+	if err := e.load(w); err != nil {
 		t.Fatal(err)
 	}
 	return e
@@ -216,10 +212,16 @@ func TestGoldenStateDict(t *testing.T) {
 	}
 }
 
-// Every stage of every tower equals ImageBind's own, clips included.
+// Every stage of every tower equals ImageBind's own, clips included, from either file of its weights.
 func TestGoldenForward(t *testing.T) {
+	for _, file := range []string{"tiny.safetensors", "tiny.pth"} {
+		t.Run(file, func(t *testing.T) { checkForward(t, file) })
+	}
+}
+
+func checkForward(t *testing.T, file string) {
 	m, g := goldenConfig(t)
-	e := goldenEngine(t, m, configs.Train{})
+	e := goldenEngineFrom(t, m, configs.Train{}, file)
 	inputs, outputs := openNPZ(t, "model", "inputs.npz"), openNPZ(t, "model", "outputs.npz")
 	for _, key := range inputs.Keys() {
 		key = strings.TrimSuffix(key, ".npy")

@@ -1,62 +1,366 @@
 package trainer
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"prep/configs"
 	"prep/internal/fault"
+	"prep/trainer/element"
 	"prep/trainer/safetensors"
+	"prep/trainer/torchfile"
 )
 
-// load replaces the model's values by those of a file that holds every entry of the state_dict and nothing
-// else. Missing, unexpected and wrongly shaped names are errors that list them.
-func (e *engine) load(f *safetensors.File, file string) error {
-	var missing, unexpected, shaped []string
-	known := map[string]bool{}
-	for _, w := range e.weights {
-		known[w.Name] = true
-		t, ok := f.Lookup(w.Name)
-		switch {
-		case !ok:
-			missing = append(missing, w.Name)
-		case !slices.Equal(t.Shape, w.Shape):
-			shaped = append(shaped, fmt.Sprintf("%s %v, the model has %v", w.Name, t.Shape, w.Shape))
+// A WeightFile is an open file of weights: safetensors, or what torch.save wrote. Values are read from the
+// file when they are asked for, in small chunks, so that an open file takes next to no memory.
+type WeightFile struct {
+	Path    string
+	Format  string // safetensors or torch
+	Tensors []element.Tensor
+	Notes   []string // what a person should know about how the file was read
+
+	byName map[string]int
+	floats func(name string, use func([]float32) error) error
+	file   *os.File
+}
+
+// OpenWeights opens a file of weights in either format, or the weights of a checkpoint's folder after a check
+// of its hashes, or those of a run's newest whole checkpoint. Errors are fault.Input where there is no such
+// file, fault.Corrupt where it is damaged, and fault.Unsupported where it is of another kind.
+func OpenWeights(path string) (*WeightFile, error) {
+	info, err := os.Stat(path) // through links: caches keep weights behind them
+	if err != nil {
+		if to, e := os.Readlink(path); e == nil && errors.Is(err, fs.ErrNotExist) {
+			return nil, fault.Inputf("%s is a link to %s, which is not there", path, to)
+		}
+		return nil, fault.Inputf("weights: %w", err)
+	}
+	if info.IsDir() {
+		dir, err := checkpointIn(path)
+		if err != nil {
+			return nil, err
+		}
+		return OpenWeights(filepath.Join(dir, weightsFile))
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fault.Inputf("%s is not a regular file", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fault.Inputf("weights: %w", err)
+	}
+	w, err := readWeights(f, info.Size())
+	if err != nil {
+		f.Close()
+		// Both keep their kind; the file's name goes before what they say.
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	w.Path, w.file = path, f
+	return w, nil
+}
+
+// readWeights finds out the format and reads the description of the tensors.
+func readWeights(r io.ReaderAt, size int64) (*WeightFile, error) {
+	head := make([]byte, min(size, 512))
+	if _, err := r.ReadAt(head, 0); err != nil && err != io.EOF {
+		return nil, err
+	}
+	w := &WeightFile{byName: map[string]int{}}
+	switch {
+	case safetensors.Sniff(head):
+		f, err := safetensors.Open(r, size)
+		if err != nil {
+			return nil, err
+		}
+		w.Format, w.floats = "safetensors", f.Floats
+		for _, t := range f.Tensors {
+			w.Tensors = append(w.Tensors, t.Tensor)
+		}
+	case torchfile.Sniff(head):
+		f, err := torchfile.Open(r, size)
+		if err != nil {
+			return nil, err
+		}
+		w.Format, w.floats, w.Notes = "torch", f.Floats, f.Notes
+		for _, t := range f.Tensors {
+			w.Tensors = append(w.Tensors, t.Tensor)
+		}
+	default:
+		return nil, fault.Unsupportedf("weights", "it is neither a safetensors file nor one that torch.save wrote%s", looksLike(head))
+	}
+	for i, t := range w.Tensors {
+		w.byName[t.Name] = i
+	}
+	return w, nil
+}
+
+// looksLike names what people take for weights by accident.
+func looksLike(head []byte) string {
+	for _, k := range []struct{ magic, what string }{
+		{"version https://git-lfs", "; it is a Git LFS pointer: git lfs pull fetches the file itself"},
+		{"<", "; it looks like a web page, as a refused download leaves"},
+		{"{", "; it looks like JSON: name the weights, not their index"},
+		{"\x1f\x8b", "; it is compressed with gzip: unpack it first"},
+		{"\x93NUMPY", "; it is a NumPy array"},
+		{"\x89HDF", "; it is HDF5"},
+		{"GGUF", "; it is GGUF"},
+	} {
+		if bytes.HasPrefix(bytes.TrimLeft(head, " \r\n\t"), []byte(k.magic)) {
+			return k.what
 		}
 	}
-	for _, t := range f.Tensors {
-		if !known[t.Name] {
-			unexpected = append(unexpected, t.Name)
+	if len(head) > 262 && string(head[257:262]) == "ustar" {
+		return "; it is a tar archive"
+	}
+	if len(head) == 0 {
+		return "; it is empty"
+	}
+	return ""
+}
+
+// checkpointIn finds the folder of whole weights in a checkpoint's folder or a run's.
+func checkpointIn(dir string) (string, error) {
+	if _, err := os.Stat(filepath.Join(dir, stateFile)); err == nil {
+		if _, err := verifyCheckpoint(dir); err != nil {
+			return "", fault.Corruptf("checkpoint", "checkpoint %s is damaged: %w", dir, err)
+		}
+		return dir, nil
+	}
+	parent := filepath.Join(dir, checkpointsDir)
+	names, err := (&runDir{path: dir}).checkpoints()
+	if err != nil || len(names) == 0 {
+		return "", fault.Inputf("%s is neither a run with a checkpoint nor a checkpoint", dir)
+	}
+	for _, name := range slices.Backward(names) {
+		if _, err = verifyCheckpoint(filepath.Join(parent, name)); err == nil {
+			return filepath.Join(parent, name), nil
 		}
 	}
-	for _, p := range []struct {
-		what  string
-		names []string
-	}{{"other shapes", shaped}, {"missing", missing}, {"unexpected", unexpected}} {
-		if n := len(p.names); n > 0 {
-			if n > 5 {
-				p.names = append(p.names[:5:5], fmt.Sprintf("and %d more", n-5))
-			}
-			return fault.Inputf("%s does not fit the model: %s: %s", file, p.what, strings.Join(p.names, "; "))
-		}
+	return "", fault.Corruptf("checkpoint", "%s: none of its %d checkpoints is whole: %w", dir, len(names), err)
+}
+
+// Close closes the file.
+func (f *WeightFile) Close() error {
+	if f.file == nil {
+		return nil
 	}
-	for _, w := range e.weights {
-		if err := e.set(variablePath(w.Name), w.Shape, f, w.Name); err != nil {
-			return fmt.Errorf("%s: %w", file, err)
+	return f.file.Close()
+}
+
+// Lookup returns the tensor of that name.
+func (f *WeightFile) Lookup(name string) (element.Tensor, bool) {
+	i, ok := f.byName[name]
+	if !ok {
+		return element.Tensor{}, false
+	}
+	return f.Tensors[i], true
+}
+
+// Floats hands a tensor's values to use, in order and in chunks.
+func (f *WeightFile) Floats(name string, use func([]float32) error) error {
+	if err := f.floats(name, use); err != nil {
+		return fmt.Errorf("%s: %w", f.Path, err)
+	}
+	return nil
+}
+
+// read fills dst with a tensor's values. NaN is an error, and so is an infinity unless infinite allows it:
+// no training wants either, and both are found late otherwise.
+func (f *WeightFile) read(name string, dst []float32, infinite bool) error {
+	at := 0
+	err := f.Floats(name, func(v []float32) error {
+		if at+len(v) > len(dst) {
+			return fmt.Errorf("%s has more values than its shape", name)
+		}
+		at += copy(dst[at:], v)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if at != len(dst) {
+		return fmt.Errorf("%s: %s has %d values, %d are due", f.Path, name, at, len(dst))
+	}
+	return f.finite(name, dst, 0, infinite)
+}
+
+// finite reports the first value that is no number, or infinite where that is not allowed. first is the
+// place of v[0] in the tensor.
+func (f *WeightFile) finite(name string, v []float32, first int, infinite bool) error {
+	for i, x := range v {
+		if x != x || !infinite && math.IsInf(float64(x), 0) {
+			return fault.Corruptf("weights", "%s: %s holds %g at element %d: weights must be finite", f.Path, name, x, first+i)
 		}
 	}
 	return nil
 }
 
-// set fills one variable, which may be new, from a tensor of a file.
-func (e *engine) set(path string, shape []int, f *safetensors.File, name string) error {
-	values, err := f.Float32(name)
+// Init says which weights a model begins with.
+type Init struct {
+	Path string // as OpenWeights takes it
+	// AllowMissing and AllowUnexpected are patterns of names, in which * stands for any characters, that the
+	// file may lack (they keep the values that the seed draws) or have beside the model's.
+	AllowMissing, AllowUnexpected []string
+}
+
+// matches reports whether a name fits one of the patterns.
+func matches(patterns []string, name string) bool {
+	for _, p := range patterns {
+		if ok, err := path.Match(p, name); err == nil && ok {
+			return true
+		}
+	}
+	return false
+}
+
+func (in Init) check() error {
+	for _, p := range slices.Concat(in.AllowMissing, in.AllowUnexpected) {
+		if _, err := path.Match(p, ""); err != nil {
+			return fault.Usagef("pattern %q: %w", p, err)
+		}
+	}
+	return nil
+}
+
+// A fit says how a file's tensors become a model's weights.
+type fit struct {
+	file    *WeightFile
+	absent  map[string]bool // drawn, because the file may lack them
+	regrid  map[string]regrid
+	notes   []string
+	weights int // that come from the file
+}
+
+// fitWeights compares a file with the weights that are needed. all are the model's: what the file has beside
+// them is unexpected. Everything that does not fit is listed in one error.
+func fitWeights(f *WeightFile, m *configs.Model, needed, all []Weight, in Init) (*fit, error) {
+	if err := in.check(); err != nil {
+		return nil, err
+	}
+	out := &fit{file: f, absent: map[string]bool{}, regrid: map[string]regrid{}}
+	var missing, unexpected, shaped, typed, drawn []string
+	for _, w := range needed {
+		t, ok := f.Lookup(w.Name)
+		switch {
+		case !ok && matches(in.AllowMissing, w.Name):
+			out.absent[w.Name] = true
+			drawn = append(drawn, w.Name)
+			continue
+		case !ok:
+			missing = append(missing, w.Name)
+			continue
+		case !t.Type.Floating():
+			typed = append(typed, fmt.Sprintf("%s (%s)", w.Name, t.Type))
+		case !slices.Equal(t.Shape, w.Shape):
+			r, ok := positionsFit(f, m, &w, t)
+			if !ok {
+				shaped = append(shaped, fmt.Sprintf("%s %v, the model has %v", w.Name, t.Shape, w.Shape))
+				continue
+			}
+			out.regrid[w.Name] = r
+			out.notes = append(out.notes, fmt.Sprintf("%s: positions of a grid of %s are interpolated (bicubic) to %s", w.Name, r.from, r.to))
+		}
+		out.weights++
+	}
+	known := map[string]bool{}
+	for _, w := range all {
+		known[w.Name] = true
+	}
+	for _, t := range f.Tensors {
+		if !known[t.Name] && !matches(in.AllowUnexpected, t.Name) {
+			unexpected = append(unexpected, t.Name)
+		}
+	}
+	var wrong []string
+	for _, p := range []struct {
+		what  string
+		names []string
+	}{{"of another shape", shaped}, {"not floating point", typed}, {"missing (--init-allow-missing PATTERN lets them begin as drawn)", missing}, {"unexpected (--init-allow-unexpected PATTERN leaves them out)", unexpected}} {
+		if n := len(p.names); n > 0 {
+			wrong = append(wrong, fmt.Sprintf("%d %s: %s", n, p.what, some(p.names)))
+		}
+	}
+	if len(wrong) > 0 {
+		return nil, fault.Inputf("%s does not fit the model (%d of its %d tensors do): %s", f.Path, out.weights, len(f.Tensors), strings.Join(wrong, "; "))
+	}
+	if out.weights == 0 {
+		return nil, fault.Inputf("%s has no tensor under a name of the model", f.Path)
+	}
+	if len(drawn) > 0 {
+		out.notes = append(out.notes, fmt.Sprintf("%d weights are not in the file and begin as the seed draws them: %s", len(drawn), some(drawn)))
+	}
+	return out, nil
+}
+
+// some lists the first names.
+func some(names []string) string {
+	const most = 20
+	if n := len(names); n > most {
+		names = append(names[:most:most], fmt.Sprintf("and %d more", n-most))
+	}
+	return strings.Join(names, ", ")
+}
+
+// value makes a weight's value: from the file, or drawn.
+func (ft *fit) value(w *Weight, seed uint64) (*tensors.Tensor, error) {
+	if ft == nil || ft.absent[w.Name] {
+		return tensors.FromFlatDataAndDimensions(w.values(seed), w.Shape...), nil
+	}
+	if r, ok := ft.regrid[w.Name]; ok {
+		t, _ := ft.file.Lookup(w.Name)
+		v := make([]float32, t.Elements())
+		if err := ft.file.read(w.Name, v, false); err != nil {
+			return nil, err
+		}
+		return tensors.FromFlatDataAndDimensions(r.interpolate(v, w.Shape[2]), w.Shape...), nil
+	}
+	return readTensor(ft.file, w.Name, w.Shape, w.start == initCausal)
+}
+
+// readTensor reads a tensor into memory of its own, without another copy on the way.
+func readTensor(f *WeightFile, name string, shape []int, infinite bool) (*tensors.Tensor, error) {
+	t := tensors.FromShape(shapes.Make(dtypes.Float32, shape...))
+	var err error
+	if e := tensors.MutableFlatData(t, func(dst []float32) { err = f.read(name, dst, infinite) }); e != nil {
+		return nil, e
+	}
+	return t, err
+}
+
+// load replaces the model's values by those of a file that holds every entry of the state_dict and nothing
+// else.
+func (e *engine) load(f *WeightFile) error {
+	ft, err := fitWeights(f, &e.model, e.weights, e.weights, Init{})
 	if err != nil {
 		return err
 	}
-	t := tensors.FromFlatDataAndDimensions(values, shape...)
+	for _, w := range e.weights {
+		t, err := ft.value(&w, 0)
+		if err != nil {
+			return err
+		}
+		if err := e.set(variablePath(w.Name), t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// set fills one variable, which may be new.
+func (e *engine) set(path string, t *tensors.Tensor) error {
 	if v := e.store.GetVariable(path); v != nil {
 		return v.SetValue(t)
 	}
@@ -69,8 +373,8 @@ func (e *engine) set(path string, shape []int, f *safetensors.File, name string)
 }
 
 // weightTensors are the model's values as they are written: the whole state_dict in its order.
-func (e *engine) weightTensors() []safetensors.Tensor {
-	var out []safetensors.Tensor
+func (e *engine) weightTensors() []element.Source {
+	var out []element.Source
 	for _, w := range e.weights {
 		out = append(out, e.tensor(w.Name, variablePath(w.Name), w.Shape))
 	}
@@ -84,8 +388,8 @@ const (
 )
 
 // momentTensors are the optimiser's moments of all weights that have any.
-func (e *engine) momentTensors() []safetensors.Tensor {
-	var out []safetensors.Tensor
+func (e *engine) momentTensors() []element.Source {
+	var out []element.Source
 	for _, w := range e.weights {
 		if e.store.GetVariable(firstMomentPath(w.Name)) == nil {
 			continue
@@ -98,7 +402,7 @@ func (e *engine) momentTensors() []safetensors.Tensor {
 }
 
 // loadMoments is the inverse of momentTensors.
-func (e *engine) loadMoments(f *safetensors.File, file string) error {
+func (e *engine) loadMoments(f *WeightFile) error {
 	n := 0
 	for _, w := range e.weights {
 		for prefix, path := range map[string]string{firstMoment: firstMomentPath(w.Name), secondMoment: secondMomentPath(w.Name)} {
@@ -107,26 +411,34 @@ func (e *engine) loadMoments(f *safetensors.File, file string) error {
 				continue
 			}
 			if !slices.Equal(t.Shape, w.Shape) {
-				return fault.Inputf("%s: %s has shape %v, the weight %v", file, t.Name, t.Shape, w.Shape)
+				return fault.Inputf("%s: %s has shape %v, the weight %v", f.Path, t.Name, t.Shape, w.Shape)
 			}
-			if err := e.set(path, w.Shape, f, t.Name); err != nil {
-				return fmt.Errorf("%s: %w", file, err)
+			v, err := readTensor(f, t.Name, w.Shape, true)
+			if err != nil {
+				return err
+			}
+			if err := e.set(path, v); err != nil {
+				return fmt.Errorf("%s: %w", f.Path, err)
 			}
 			n++
 		}
 	}
 	if n != len(f.Tensors) {
-		return fault.Inputf("%s: %d of its %d tensors belong to no weight of the model", file, len(f.Tensors)-n, len(f.Tensors))
+		return fault.Inputf("%s: %d of its %d tensors belong to no weight of the model", f.Path, len(f.Tensors)-n, len(f.Tensors))
 	}
 	return nil
 }
 
-func (e *engine) tensor(name, path string, shape []int) safetensors.Tensor {
-	return safetensors.Tensor{Name: name, Shape: shape, Values: func() ([]float32, error) {
+func (e *engine) tensor(name, path string, shape []int) element.Source {
+	return element.Source{Tensor: element.Tensor{Name: name, Type: element.F32, Shape: shape}, Values: func(use func([]float32) error) error {
 		v, err := e.store.GetVariable(path).Value()
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+			return fmt.Errorf("%s: %w", name, err)
 		}
-		return tensors.CopyFlatData[float32](v)
+		var failed error
+		if err := tensors.ConstFlatData(v, func(flat []float32) { failed = use(flat) }); err != nil {
+			return err
+		}
+		return failed
 	}}
 }

@@ -16,9 +16,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gomlx/compute/dtypes/float16"
-
 	"prep/internal/fault"
+	"prep/trainer/element"
 )
 
 // MaxHeader is the longest header that the format allows, in bytes.
@@ -27,31 +26,11 @@ const MaxHeader = 100_000_000
 // maxTensors bounds the number of tensors, far above any model.
 const maxTensors = 1 << 20
 
-// DType is a type of elements as the header spells it.
-type DType string
-
-// The types that are told apart by size. Bool takes one byte.
-var sizes = map[DType]int{
-	"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1,
-	"U64": 8, "U32": 4, "U16": 2, "U8": 1, "BOOL": 1,
-}
-
 // Info describes one tensor. Offset counts from the beginning of the values.
 type Info struct {
-	Name   string
-	DType  DType
-	Shape  []int
+	element.Tensor
 	Offset int64
 	Bytes  int64
-}
-
-// Elements is the product of the shape.
-func (i Info) Elements() int {
-	n := 1
-	for _, d := range i.Shape {
-		n *= d
-	}
-	return n
 }
 
 // File is an open safetensors file. Its tensors are in the order of their offsets.
@@ -119,16 +98,16 @@ func (f *File) parse(head []byte) error {
 			continue
 		}
 		var e struct {
-			DType   DType    `json:"dtype"`
-			Shape   []uint64 `json:"shape"`
-			Offsets []uint64 `json:"data_offsets"`
+			DType   element.Type `json:"dtype"`
+			Shape   []uint64     `json:"shape"`
+			Offsets []uint64     `json:"data_offsets"`
 		}
 		if err := dec.Decode(&e); err != nil {
 			return corruptf("%q: %w", name, err)
 		}
-		size, ok := sizes[e.DType]
+		size := e.DType.Size()
 		switch {
-		case !ok:
+		case size == 0:
 			return corruptf("%q: unknown dtype %q", name, e.DType)
 		case len(e.Offsets) != 2 || e.Offsets[0] > e.Offsets[1] || e.Offsets[1] > math.MaxInt64:
 			return corruptf("%q: bad data_offsets %v", name, e.Offsets)
@@ -140,7 +119,7 @@ func (f *File) parse(head []byte) error {
 		if _, twice := f.byKey[name]; twice {
 			return corruptf("%q occurs twice", name)
 		}
-		info := Info{Name: name, DType: e.DType, Shape: make([]int, len(e.Shape)), Offset: int64(e.Offsets[0]), Bytes: int64(e.Offsets[1] - e.Offsets[0])}
+		info := Info{Tensor: element.Tensor{Name: name, Type: e.DType, Shape: make([]int, len(e.Shape))}, Offset: int64(e.Offsets[0]), Bytes: int64(e.Offsets[1] - e.Offsets[0])}
 		n := uint64(size)
 		for i, d := range e.Shape {
 			if d > math.MaxInt32 || d > 0 && n > math.MaxInt64/d {
@@ -150,7 +129,7 @@ func (f *File) parse(head []byte) error {
 			info.Shape[i] = int(d)
 		}
 		if n != uint64(info.Bytes) {
-			return corruptf("%q: %s%v takes %d bytes, data_offsets span %d", name, e.DType, e.Shape, n, info.Bytes)
+			return corruptf("%q: %s%v takes %d bytes, data_offsets span %d", name, string(e.DType), e.Shape, n, info.Bytes)
 		}
 		f.byKey[name] = -1
 		f.Tensors = append(f.Tensors, info)
@@ -201,51 +180,41 @@ func (f *File) Lookup(name string) (Info, bool) {
 	return f.Tensors[i], true
 }
 
-// Float32 reads a tensor of any floating type as float32. F64 is rounded.
-func (f *File) Float32(name string) ([]float32, error) {
+// Bytes hands the elements of a tensor to use, in order and in chunks of whole elements of at most 256 KiB.
+func (f *File) Bytes(name string, use func([]byte) error) error {
 	t, ok := f.Lookup(name)
 	if !ok {
-		return nil, corruptf("no tensor %q", name)
+		return corruptf("no tensor %q", name)
 	}
-	size := sizes[t.DType]
-	var at func(b []byte) float32
-	switch t.DType {
-	case "F32":
-		at = func(b []byte) float32 { return math.Float32frombits(binary.LittleEndian.Uint32(b)) }
-	case "F64":
-		at = func(b []byte) float32 { return float32(math.Float64frombits(binary.LittleEndian.Uint64(b))) }
-	case "F16":
-		at = func(b []byte) float32 { return float16.FromBits(binary.LittleEndian.Uint16(b)).Float32() }
-	case "BF16":
-		at = func(b []byte) float32 { return math.Float32frombits(uint32(binary.LittleEndian.Uint16(b)) << 16) }
-	default:
-		return nil, corruptf("%q holds %s, not floating point", name, t.DType)
-	}
-	out := make([]float32, t.Elements())
 	r := io.NewSectionReader(f.r, f.start+t.Offset, t.Bytes)
 	buf := make([]byte, min(t.Bytes, 1<<18))
-	for i := 0; i < len(out); {
-		n := min(len(buf)/size, len(out)-i)
-		if _, err := io.ReadFull(r, buf[:n*size]); err != nil {
-			return nil, fmt.Errorf("safetensors: %q: %w", name, err)
+	for left := t.Bytes; left > 0; {
+		b := buf[:min(left, int64(len(buf)))]
+		if _, err := io.ReadFull(r, b); err != nil {
+			return fmt.Errorf("safetensors: %q: %w", name, err)
 		}
-		for j := range n {
-			out[i+j] = at(buf[j*size:])
+		if err := use(b); err != nil {
+			return err
 		}
-		i += n
+		left -= int64(len(b))
 	}
-	return out, nil
+	return nil
 }
 
-// Tensor is what Write writes: float32 values in C order.
-type Tensor struct {
-	Name   string
-	Shape  []int
-	Values func() ([]float32, error) // called once, when its turn comes
+// Floats hands the elements of a tensor of any floating type to use as float32, in order and in chunks.
+func (f *File) Floats(name string, use func([]float32) error) error {
+	t, ok := f.Lookup(name)
+	if !ok {
+		return corruptf("no tensor %q", name)
+	}
+	if !t.Type.Floating() {
+		return corruptf("%q holds %s, not floating point", name, t.Type)
+	}
+	return t.Tensor.Floats(func(b func([]byte) error) error { return f.Bytes(name, b) }, use)
 }
 
 // Write writes the tensors in their order. The same tensors give the same bytes.
-func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
+func Write(w io.Writer, tensors []element.Source, metadata map[string]string) error {
 	var head bytes.Buffer
 	head.WriteByte('{')
 	meta, err := json.Marshal(metadata) // sorted by key
@@ -267,8 +236,8 @@ func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 		if err != nil {
 			return err
 		}
-		n := int64(4 * Info{Shape: t.Shape}.Elements())
-		fmt.Fprintf(&head, `,%s:{"dtype":"F32","shape":%s,"data_offsets":[%d,%d]}`, name, dims, offset, offset+n)
+		n := int64(t.Elements()) * int64(t.Type.Size())
+		fmt.Fprintf(&head, `,%s:{"dtype":%q,"shape":%s,"data_offsets":[%d,%d]}`, name, string(t.Type), dims, offset, offset+n)
 		offset += n
 	}
 	head.WriteByte('}')
@@ -281,19 +250,14 @@ func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 	bw.Write(b[:])
 	bw.Write(head.Bytes())
 	for _, t := range tensors {
-		v, err := t.Values()
-		if err != nil {
-			return err
-		}
-		if want := (Info{Shape: t.Shape}).Elements(); len(v) != want {
-			return fmt.Errorf("safetensors: %s has %d values, its shape %v wants %d", t.Name, len(v), t.Shape, want)
-		}
-		for _, x := range v {
-			binary.LittleEndian.PutUint32(b[:4], math.Float32bits(x))
-			if _, err := bw.Write(b[:4]); err != nil {
-				return err
-			}
+		if err := t.Bytes(func(b []byte) error { _, err := bw.Write(b); return err }); err != nil {
+			return fmt.Errorf("safetensors: %w", err)
 		}
 	}
 	return bw.Flush()
+}
+
+// Sniff reports whether the first bytes of a file could be of this format.
+func Sniff(head []byte) bool {
+	return len(head) > 8 && head[8] == '{' && binary.LittleEndian.Uint64(head) <= MaxHeader
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"prep/internal/fault"
+	"prep/trainer/element"
 )
 
 func file(header string, values int) []byte {
@@ -19,16 +20,22 @@ func file(header string, values int) []byte {
 
 func open(b []byte) (*File, error) { return Open(bytes.NewReader(b), int64(len(b))) }
 
-func of(v ...float32) func() ([]float32, error) {
-	return func() ([]float32, error) { return v, nil }
+func source(name string, shape []int, v ...float32) element.Source {
+	return element.Source{Tensor: element.Tensor{Name: name, Type: element.F32, Shape: shape}, Values: func(use func([]float32) error) error { return use(v) }}
+}
+
+// floats reads a whole tensor.
+func floats(f *File, name string) (out []float32, err error) {
+	err = f.Floats(name, func(v []float32) error { out = append(out, v...); return nil })
+	return out, err
 }
 
 func TestRoundTrip(t *testing.T) {
 	inf := float32(math.Inf(-1))
-	in := []Tensor{
-		{Name: "b.weight", Shape: []int{2, 3}, Values: of(1, -2, 3, 0.1, inf, 1e-45)},
-		{Name: "a scalar", Values: of(7)},
-		{Name: "empty \"quoted\"", Shape: []int{0, 4}, Values: of()},
+	in := []element.Source{
+		source("b.weight", []int{2, 3}, 1, -2, 3, 0.1, inf, 1e-45),
+		source("a scalar", nil, 7),
+		source("empty \"quoted\"", []int{0, 4}),
 	}
 	var w, again bytes.Buffer
 	if err := Write(&w, in, map[string]string{"format": "pt"}); err != nil {
@@ -45,8 +52,9 @@ func TestRoundTrip(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 	for _, x := range in {
-		got, err := f.Float32(x.Name)
-		want, _ := x.Values()
+		got, err := floats(f, x.Name)
+		var want []float32
+		x.Values(func(v []float32) error { want = v; return nil })
 		if err != nil || !slices.Equal(got, want) {
 			t.Errorf("%s: %v %v, want %v", x.Name, got, err, want)
 		}
@@ -54,10 +62,10 @@ func TestRoundTrip(t *testing.T) {
 			t.Errorf("%s: %+v", x.Name, i)
 		}
 	}
-	if _, err := f.Float32("c"); err == nil || !strings.Contains(err.Error(), `no tensor "c"`) {
+	if _, err := floats(f, "c"); err == nil || !strings.Contains(err.Error(), `no tensor "c"`) {
 		t.Errorf("got %v", err)
 	}
-	if err := Write(&w, []Tensor{{Name: "x", Shape: []int{2}, Values: of(1)}}, nil); err == nil {
+	if err := Write(&w, []element.Source{source("x", []int{2}, 1)}, nil); err == nil {
 		t.Error("a tensor with too few values was written")
 	}
 }
@@ -74,11 +82,11 @@ func TestOtherTypes(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string][]float32{"h": {1, 1.0 / (1 << 24)}, "b": {1.5}, "d": {0.25}} {
-		if got, err := f.Float32(name); err != nil || !slices.Equal(got, want) {
+		if got, err := floats(f, name); err != nil || !slices.Equal(got, want) {
 			t.Errorf("%s: %v %v, want %v", name, got, err, want)
 		}
 	}
-	if _, err := f.Float32("i"); err == nil || !strings.Contains(err.Error(), "not floating point") {
+	if _, err := floats(f, "i"); err == nil || !strings.Contains(err.Error(), "not floating point") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -114,7 +122,7 @@ func TestRefusals(t *testing.T) {
 
 func FuzzOpen(f *testing.F) {
 	var w bytes.Buffer
-	if err := Write(&w, []Tensor{{Name: "a", Shape: []int{2}, Values: of(1, 2)}, {Name: "b", Values: of(3)}}, map[string]string{"format": "pt"}); err != nil {
+	if err := Write(&w, []element.Source{source("a", []int{2}, 1, 2), source("b", nil, 3)}, map[string]string{"format": "pt"}); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(w.Bytes())
@@ -128,7 +136,7 @@ func FuzzOpen(f *testing.F) {
 		sum := int64(0)
 		for _, x := range s.Tensors {
 			sum += x.Bytes
-			if v, err := s.Float32(x.Name); err == nil && len(v) != x.Elements() {
+			if v, err := floats(s, x.Name); err == nil && len(v) != x.Elements() {
 				t.Errorf("%s: %d values of %d", x.Name, len(v), x.Elements())
 			}
 		}
