@@ -47,7 +47,7 @@ type Config struct {
 // DataPresets and ModelPresets name what --preset of ingest and of train take; the first is the default.
 var (
 	DataPresets  = []string{"default", "imagebind"}
-	ModelPresets = []string{"tiny", "imagebind_huge"}
+	ModelPresets = []string{"tiny", "base", "imagebind_huge"}
 )
 
 // Layers says what is laid over the embedded defaults.

@@ -10,12 +10,15 @@ type Model struct {
 	MLPRatio int    `yaml:"mlp_ratio" json:"mlp_ratio"`
 	Vocab    int    `yaml:"vocab" json:"vocab"`
 	DropPath string `yaml:"drop_path" json:"drop_path"`
-	Vision   Tower  `yaml:"vision" json:"vision"`
-	Text     Tower  `yaml:"text" json:"text"`
-	Audio    Tower  `yaml:"audio" json:"audio"`
-	Depth    Tower  `yaml:"depth" json:"depth"`
-	Thermal  Tower  `yaml:"thermal" json:"thermal"`
-	IMU      Tower  `yaml:"imu" json:"imu"`
+	// LayerScale multiplies each residual branch by a learned gamma: none, channel (one for each channel)
+	// or scalar.
+	LayerScale string `yaml:"layer_scale" json:"layer_scale"`
+	Vision     Tower  `yaml:"vision" json:"vision"`
+	Text       Tower  `yaml:"text" json:"text"`
+	Audio      Tower  `yaml:"audio" json:"audio"`
+	Depth      Tower  `yaml:"depth" json:"depth"`
+	Thermal    Tower  `yaml:"thermal" json:"thermal"`
+	IMU        Tower  `yaml:"imu" json:"imu"`
 }
 
 // Tower sizes one tower. Keys that a tower has no use for (a kernel of the text tower, a logit scale of
@@ -30,6 +33,8 @@ type Tower struct {
 	Stride int `yaml:"stride" json:"stride"`
 	// DropPath is the rate of the last block; it grows linearly from 0 in the first.
 	DropPath float64 `yaml:"drop_path" json:"drop_path"`
+	// LayerScale is what the gammas begin with, where the model has them.
+	LayerScale float64 `yaml:"layer_scale" json:"layer_scale"`
 	// HeadDropout is the rate between the IMU head's norm and its projection.
 	HeadDropout float64 `yaml:"head_dropout" json:"head_dropout"`
 	// Scale multiplies the unit vector; Learnable makes its logarithm a parameter.
@@ -53,6 +58,9 @@ func (m *Model) Check() error {
 	}
 	if m.DropPath != "sample" && m.DropPath != "tokens" {
 		return fault.Usagef("model.drop_path: %q is not one of sample, tokens", m.DropPath)
+	}
+	if m.LayerScale != "none" && m.LayerScale != "channel" && m.LayerScale != "scalar" {
+		return fault.Usagef("model.layer_scale: %q is not one of none, channel, scalar", m.LayerScale)
 	}
 	for _, t := range []struct {
 		name     string
@@ -79,6 +87,8 @@ func (m *Model) Check() error {
 			return fault.Usagef("%s.heads: width %d does not divide into %d heads", key, w.Width, w.Heads)
 		case !(w.DropPath >= 0 && w.DropPath < 1):
 			return fault.Usagef("%s.drop_path: %g is outside [0, 1)", key, w.DropPath)
+		case !(w.LayerScale > 0 && w.LayerScale <= 1):
+			return fault.Usagef("%s.layer_scale: %g is outside (0, 1]", key, w.LayerScale)
 		case !(w.HeadDropout >= 0 && w.HeadDropout < 1):
 			return fault.Usagef("%s.head_dropout: %g is outside [0, 1)", key, w.HeadDropout)
 		case w.HeadDropout != 0 && !t.dropHead:

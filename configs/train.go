@@ -26,6 +26,11 @@ type Train struct {
 	EvalItems        int      `yaml:"eval_items" json:"eval_items"`
 	CheckpointEpochs int      `yaml:"checkpoint_epochs" json:"checkpoint_epochs"`
 	Keep             int      `yaml:"keep" json:"keep"`
+
+	Init                string `yaml:"init" json:"init"`
+	InitAllowMissing    string `yaml:"init_allow_missing" json:"init_allow_missing"`
+	InitAllowUnexpected string `yaml:"init_allow_unexpected" json:"init_allow_unexpected"`
+	Device              string `yaml:"device" json:"device"`
 }
 
 // Schedule is the learning rate over the epochs: a linear warm-up, then cosine annealing with warm

@@ -127,7 +127,7 @@ func (s *state) endEpoch() {
 
 // freeKeys may differ between a run and its resumption: they decide when it stops and what it keeps, not
 // what it computes.
-var freeKeys = []string{"train.epochs", "train.checkpoint_epochs", "train.keep", "train.eval_items"}
+var freeKeys = []string{"train.epochs", "train.checkpoint_epochs", "train.keep", "train.eval_items", "train.device"}
 
 // sameRun reports how the settings and data of s differ from those that a checkpoint was made with.
 func (s *state) sameRun(old *state) error {
@@ -548,22 +548,13 @@ func verifyFile(path string, want fileSum) error {
 	return nil
 }
 
-// restore loads a checkpoint's weights and moments.
-func restore(e *engine, dir string) error {
-	for _, l := range []struct {
-		name string
-		load func(*WeightFile) error
-	}{{weightsFile, e.load}, {optimizerFile, e.loadMoments}} {
-		f, err := OpenWeights(filepath.Join(dir, l.name))
-		if err != nil {
-			return err
-		}
-		err = l.load(f)
-		if err := errors.Join(err, f.Close()); err != nil {
-			return err
-		}
+// restoreMoments loads a checkpoint's moments.
+func restoreMoments(e *engine, dir string) error {
+	f, err := OpenWeights(filepath.Join(dir, optimizerFile))
+	if err != nil {
+		return err
 	}
-	return nil
+	return errors.Join(e.loadMoments(f), f.Close())
 }
 
 func (d *runDir) close() error {

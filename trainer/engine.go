@@ -3,6 +3,7 @@ package trainer
 import (
 	"fmt"
 	"math"
+	"path/filepath"
 	"reflect"
 	"slices"
 
@@ -51,24 +52,102 @@ type engine struct {
 	encoders map[string]*model.Exec
 }
 
-// newEngine makes a model with its first weights, drawn from the seed of the recipe.
+// engineOptions are what an engine may begin with beside its sizes.
+type engineOptions struct {
+	towers  []*towerSpec // nil: all
+	from    *WeightFile  // nil: every weight is drawn
+	init    Init         // how strictly the file must fit
+	backend compute.Backend
+	log     func(string)
+}
+
+// newEngine makes a model with its first weights, drawn from the seed of the recipe, on the Go backend.
 func newEngine(m configs.Model, t configs.Train) (*engine, error) {
 	backend, err := newBackend()
 	if err != nil {
 		return nil, fmt.Errorf("compute backend: %w", err)
 	}
-	e := &engine{train: t, model: m, backend: backend, store: model.NewStore(), weights: StateDict(&m),
-		steps: map[string]*model.Exec{}, encoders: map[string]*model.Exec{}}
+	return openEngine(m, t, engineOptions{backend: backend})
+}
+
+// startEngine makes the engine of a run: from a checkpoint if there is one, else from the weights that the
+// recipe begins with.
+func startEngine(c configs.Config, checkpoint string, log func(string)) (*engine, error) {
+	backend, err := newBackend()
+	if err != nil {
+		return nil, fmt.Errorf("compute backend: %w", err)
+	}
+	o := engineOptions{backend: backend, log: log}
+	switch {
+	case checkpoint != "":
+		o.from, err = OpenWeights(filepath.Join(checkpoint, weightsFile))
+	case c.Train.Init != "":
+		if o.from, err = OpenWeights(c.Train.Init); err == nil {
+			log(fmt.Sprintf("beginning with the weights of %s (%s, %d tensors)", o.from.Path, o.from.Format, len(o.from.Tensors)))
+		}
+		o.init = NewInit(c.Train.Init, c.Train.InitAllowMissing, c.Train.InitAllowUnexpected)
+	}
+	if err != nil {
+		backend.Finalize()
+		return nil, err
+	}
+	if o.from != nil {
+		defer o.from.Close()
+	}
+	e, err := openEngine(c.Model, c.Train, o)
+	if err != nil || checkpoint == "" {
+		return e, err
+	}
+	if err := restoreMoments(e, checkpoint); err != nil {
+		e.close()
+		return nil, err
+	}
+	return e, nil
+}
+
+// openEngine makes a model on a backend, which it closes in the end. Its weights are read from a file or
+// drawn from the seed of the recipe; those of other towers than it is asked for are not made at all.
+func openEngine(m configs.Model, t configs.Train, o engineOptions) (*engine, error) {
+	e := &engine{train: t, model: m, backend: o.backend, store: model.NewStore(), steps: map[string]*model.Exec{}, encoders: map[string]*model.Exec{}}
 	e.net = &network{config: &e.model, store: e.store}
+	all := StateDict(&m)
+	e.weights = slices.DeleteFunc(slices.Clone(all), func(w Weight) bool {
+		return o.towers != nil && !slices.ContainsFunc(o.towers, func(t *towerSpec) bool { return t.name == w.Tower })
+	})
+	if err := e.begin(all, o); err != nil {
+		e.close()
+		return nil, err
+	}
+	return e, nil
+}
+
+// begin makes the first values of the weights.
+func (e *engine) begin(all []Weight, o engineOptions) error {
+	var ft *fit
+	if o.from != nil {
+		var err error
+		if ft, err = fitWeights(o.from, &e.model, e.weights, all, o.init); err != nil {
+			return err
+		}
+		if o.log != nil {
+			for _, n := range slices.Concat(o.from.Notes, ft.notes) {
+				o.log(n)
+			}
+		}
+	}
 	for i := range e.weights {
 		w := &e.weights[i]
-		v, err := e.store.CreateVariable(variablePath(w.Name), tensors.FromFlatDataAndDimensions(w.values(t.Seed), w.Shape...))
+		value, err := ft.value(w, e.train.Seed)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", w.Name, err)
+			return err
+		}
+		v, err := e.store.CreateVariable(variablePath(w.Name), value)
+		if err != nil {
+			return fmt.Errorf("%s: %w", w.Name, err)
 		}
 		v.SetTrainable(!w.Buffer)
 	}
-	return e, nil
+	return nil
 }
 
 // close frees the compiled graphs and the values.

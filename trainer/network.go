@@ -160,10 +160,20 @@ func patches(x *Node, rows, cols, k, stride int) *Node {
 // block is a pre-norm transformer block: attention and a two-layer perceptron, each on a residual branch.
 func (n *network) block(t *towerSpec, i int, h, x *Node, r noise) *Node {
 	prefix := fmt.Sprintf("modality_trunks.%s.blocks.%d", t.name, i)
-	h = Add(h, n.dropPath(n.attention(t, prefix+".attn", n.layerNorm(h, prefix+".norm_1", blockEpsilon)), r, 2*i))
-	y := n.linear(n.layerNorm(h, prefix+".norm_2", blockEpsilon), prefix+".mlp.fc1")
+	y := n.attention(t, prefix+".attn", n.layerNorm(h, prefix+".norm_1", blockEpsilon))
+	h = Add(h, n.layerScale(n.dropPath(y, r, 2*i), prefix+".layer_scale_gamma1"))
+	y = n.linear(n.layerNorm(h, prefix+".norm_2", blockEpsilon), prefix+".mlp.fc1")
 	y = n.linear(gelu(y), prefix+".mlp.fc2")
-	return Add(h, n.dropPath(y, r, 2*i+1))
+	return Add(h, n.layerScale(n.dropPath(y, r, 2*i+1), prefix+".layer_scale_gamma2"))
+}
+
+// layerScale multiplies a residual branch by its gamma, [1,1,width] or [1,1,1], where the model has them
+// (Touvron et al. 2021).
+func (n *network) layerScale(y *Node, name string) *Node {
+	if n.config.LayerScale == "none" {
+		return y
+	}
+	return Mul(y, n.value(y.Graph(), "%s", name))
 }
 
 // dropPath scales a residual branch by its row of the mask (Huang et al. 2016, stochastic depth).

@@ -180,6 +180,14 @@ func StateDict(m *configs.Model) []Weight {
 		}
 		for i := range c.Blocks {
 			b := fmt.Sprintf("%s.blocks.%d", trunk, i)
+			for _, gamma := range []string{".layer_scale_gamma1", ".layer_scale_gamma2"} {
+				switch m.LayerScale {
+				case "channel":
+					add(initValue, c.LayerScale, b+gamma, 1, 1, w)
+				case "scalar":
+					add(initValue, c.LayerScale, b+gamma, 1, 1, 1)
+				}
+			}
 			// Xavier's uniform bound for the fused projection, sqrt(6 / (fan in + fan out)).
 			add(initUniform, math.Sqrt(6/float64(4*w)), b+".attn.in_proj_weight", 3*w, w)
 			add(initZeros, 0, b+".attn.in_proj_bias", 3*w)

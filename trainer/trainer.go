@@ -173,12 +173,6 @@ func run(ctx context.Context, o Options, c configs.Config, rows Rows, id dataID)
 	for _, pr := range p.pairs {
 		o.Log(fmt.Sprintf("%s: %d items to train on, %d held out, %d batches of %d an epoch", pr.name, len(pr.train), len(pr.held), pr.perEpoch, pr.batch))
 	}
-	e, err := newEngine(c.Model, c.Train)
-	if err != nil {
-		return nil, err
-	}
-	defer e.close()
-
 	st := newState(c, id)
 	checkpoint := ""
 	if o.Resume {
@@ -192,14 +186,16 @@ func run(ctx context.Context, o Options, c configs.Config, rows Rows, id dataID)
 			if err := st.sameRun(old); err != nil {
 				return nil, err
 			}
-			if err := restore(e, path); err != nil {
-				return nil, err
-			}
 			old.Config = st.Config
 			st, checkpoint = old, path
 			o.Log(fmt.Sprintf("resuming from %s: epoch %d, step %d", path, st.Epoch+1, st.Step))
 		}
 	}
+	e, err := startEngine(c, checkpoint, o.Log)
+	if err != nil {
+		return nil, err
+	}
+	defer e.close()
 	if err := dir.openMetrics(st.MetricsBytes); err != nil {
 		return nil, err
 	}

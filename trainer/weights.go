@@ -216,6 +216,14 @@ type Init struct {
 	AllowMissing, AllowUnexpected []string
 }
 
+// NewInit reads the patterns from lists with commas between.
+func NewInit(path, allowMissing, allowUnexpected string) Init {
+	split := func(list string) []string {
+		return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
+	}
+	return Init{path, split(allowMissing), split(allowUnexpected)}
+}
+
 // matches reports whether a name fits one of the patterns.
 func matches(patterns []string, name string) bool {
 	for _, p := range patterns {
@@ -435,10 +443,15 @@ func (e *engine) tensor(name, path string, shape []int) element.Source {
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		var failed error
-		if err := tensors.ConstFlatData(v, func(flat []float32) { failed = use(flat) }); err != nil {
-			return err
-		}
-		return failed
+		return useTensor(v, use)
 	}}
+}
+
+// useTensor hands a tensor's values over where they lie.
+func useTensor(t *tensors.Tensor, use func([]float32) error) error {
+	var failed error
+	if err := tensors.ConstFlatData(t, func(flat []float32) { failed = use(flat) }); err != nil {
+		return err
+	}
+	return failed
 }

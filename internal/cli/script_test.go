@@ -26,6 +26,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("SAMPLES", samples)
+			e.Setenv("GOLDEN", filepath.Join(samples, "..", "golden"))
 			return nil
 		},
 		Condition: func(cond string) (bool, error) {

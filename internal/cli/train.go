@@ -26,7 +26,7 @@ func (s *session) trainCommand() *cli.Command {
 		UsageText: "prep train [SHARDS] [--preset NAME] [--epochs N] [--run DIR] [--resume]",
 		Description: "Contrastive training with the image (or video) as the hub, on the CPU. Honours the selection that validate wrote.\n" +
 			"Checkpoints every few epochs, at the end, and when interrupted; --resume goes on from the newest whole one, bit for bit.",
-		Flags: []cli.Flag{
+		Flags: append([]cli.Flag{
 			jsonFlag, configFlag,
 			&cli.StringFlag{Name: "preset", Value: configs.ModelPresets[0], Usage: "model preset: " + strings.Join(configs.ModelPresets, ", ")},
 			&cli.StringFlag{Name: "run", Usage: "run `DIR` (default runs/<date>-<n>; with --resume the newest there)"},
@@ -34,7 +34,7 @@ func (s *session) trainCommand() *cli.Command {
 			&cli.IntFlag{Name: "epochs", Usage: "number of epochs in all (default: the preset's)"},
 			&cli.IntFlag{Name: "batch", Usage: "pairs in a batch (default: the preset's)"},
 			&cli.Int64Flag{Name: "seed", Usage: "seed of every random draw (default: the preset's)"},
-		},
+		}, initFlags()...),
 		OnUsageError: usageError,
 		Action:       s.train,
 	}
@@ -63,6 +63,7 @@ func (s *session) train(c *cli.Context) error {
 			l.Flags = append(l.Flags, configs.Override{Key: f.key, Value: fmt.Sprint(c.Value(f.flag)), Flag: f.flag})
 		}
 	}
+	l.Flags = append(l.Flags, initOverrides(c)...)
 	cfg, err := configs.Load(l)
 	if err != nil {
 		return err

@@ -251,7 +251,7 @@ func Write(w io.Writer, tensors []element.Source, metadata map[string]string) er
 	bw.Write(head.Bytes())
 	for _, t := range tensors {
 		if err := t.Bytes(func(b []byte) error { _, err := bw.Write(b); return err }); err != nil {
-			return fmt.Errorf("safetensors: %w", err)
+			return err
 		}
 	}
 	return bw.Flush()

@@ -57,7 +57,7 @@ func Write(w io.Writer, tensors []element.Source) error {
 			return t.Bytes(func(b []byte) error { _, err := w.Write(b); return err })
 		})
 		if err != nil {
-			return fmt.Errorf("torch file: %w", err)
+			return err
 		}
 	}
 	if err := write("version", text("3\n")); err != nil {
