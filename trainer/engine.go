@@ -57,6 +57,7 @@ type engineOptions struct {
 	towers  []*towerSpec // nil: all
 	from    *WeightFile  // nil: every weight is drawn
 	init    Init         // how strictly the file must fit
+	any     bool         // its values need not be finite
 	backend compute.Backend
 	log     func(string)
 }
@@ -80,6 +81,7 @@ func startEngine(c configs.Config, checkpoint string, log func(string)) (*engine
 	o := engineOptions{backend: backend, log: log}
 	switch {
 	case checkpoint != "":
+		o.any = true
 		o.from, err = OpenWeights(filepath.Join(checkpoint, weightsFile))
 	case c.Train.Init != "":
 		if o.from, err = OpenWeights(c.Train.Init); err == nil {
@@ -129,6 +131,7 @@ func (e *engine) begin(all []Weight, o engineOptions) error {
 		if ft, err = fitWeights(o.from, &e.model, e.weights, all, o.init); err != nil {
 			return err
 		}
+		ft.any = o.any
 		if o.log != nil {
 			for _, n := range slices.Concat(o.from.Notes, ft.notes) {
 				o.log(n)
@@ -325,9 +328,18 @@ func (e *engine) gradients(layout []feed, loss *Node) (weights []*Weight, tower 
 	return weights, tower, Gradient(loss, nodes...)
 }
 
-// embed takes a batch as shards hold it through its tower without any noise; [B, clips, ...] for a sound of
-// several clips. It returns unit vectors, row after row.
+// embed is outputs as unit vectors.
 func (e *engine) embed(m sample.Modality, x *tensors.Tensor) ([]float32, error) {
+	v, err := e.outputs(m, x)
+	if err == nil {
+		normaliseRows(v, e.model.Dim)
+	}
+	return v, err
+}
+
+// outputs takes a batch as shards hold it through its tower without any noise; [B, clips, ...] for a sound of
+// several clips. It returns unit vectors times the logit scale, averaged over the clips, row after row.
+func (e *engine) outputs(m sample.Modality, x *tensors.Tensor) ([]float32, error) {
 	key := m.String()
 	run, ok := e.encoders[key]
 	if !ok {
@@ -349,11 +361,12 @@ func (e *engine) embed(m sample.Modality, x *tensors.Tensor) ([]float32, error) 
 		return nil, fmt.Errorf("%s encoder: %w", key, err)
 	}
 	defer out.FinalizeAll()
-	v, err := tensors.CopyFlatData[float32](out)
-	if err != nil {
-		return nil, err
-	}
-	for row := range slices.Chunk(v, e.model.Dim) {
+	return tensors.CopyFlatData[float32](out)
+}
+
+// normaliseRows gives every row of the given width the length 1.
+func normaliseRows(v []float32, width int) {
+	for row := range slices.Chunk(v, width) {
 		sum := 0.0
 		for _, a := range row {
 			sum += float64(a) * float64(a)
@@ -362,7 +375,6 @@ func (e *engine) embed(m sample.Modality, x *tensors.Tensor) ([]float32, error) 
 			row[i] = float32(float64(row[i]) / max(math.Sqrt(sum), 1e-12))
 		}
 	}
-	return v, nil
 }
 
 // logitScale is a tower's scale now.

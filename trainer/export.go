@@ -83,15 +83,17 @@ func Export(o ExportOptions) (*Exported, error) {
 // exportList says what is written, in which order and from where.
 func exportList(f *WeightFile, o ExportOptions) ([]element.Source, error) {
 	var list []element.Source
-	add := func(name string, shape []int, ty element.Type, infinite bool, values func(func([]float32) error) error) {
+	add := func(name string, shape []int, ty element.Type, check bool, values func(func([]float32) error) error) {
 		if o.Type != "" {
 			ty = o.Type
 		}
 		list = append(list, element.Source{Tensor: element.Tensor{Name: name, Type: ty, Shape: shape}, Values: func(use func([]float32) error) error {
 			first := 0
 			return values(func(v []float32) error {
-				if err := f.finite(name, v, first, infinite); err != nil {
-					return err
+				if check {
+					if err := f.finite(name, v, first); err != nil {
+						return err
+					}
 				}
 				if i := ty.Overflow(v); i >= 0 {
 					return fault.Inputf("%s: %s holds %g at element %d, which %s cannot hold; export it as float32 or bfloat16", f.Path, name, v[i], first+i, ty)
@@ -106,8 +108,8 @@ func exportList(f *WeightFile, o ExportOptions) ([]element.Source, error) {
 			if !t.Type.Floating() {
 				return nil, fault.Unsupportedf("weights", "%s: %s holds %s; only floating point is exported", f.Path, t.Name, t.Type)
 			}
-			// Without a model nobody knows which buffers are masks.
-			add(t.Name, t.Shape, t.Type, true, func(use func([]float32) error) error { return f.Floats(t.Name, use) })
+			// Without a model nobody knows which buffers are masks, whose infinities are meant.
+			add(t.Name, t.Shape, t.Type, false, func(use func([]float32) error) error { return f.Floats(t.Name, use) })
 		}
 		return list, nil
 	}
@@ -125,7 +127,7 @@ func exportList(f *WeightFile, o ExportOptions) ([]element.Source, error) {
 		if !inFile {
 			t.Type = element.F32
 		}
-		add(w.Name, w.Shape, t.Type, w.start == initCausal, func(use func([]float32) error) error {
+		add(w.Name, w.Shape, t.Type, w.start != initCausal, func(use func([]float32) error) error {
 			if inFile && !changed {
 				return f.Floats(w.Name, use)
 			}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math"
 	"os"
 	"path"
 	"path/filepath"
@@ -177,9 +176,9 @@ func (f *WeightFile) Floats(name string, use func([]float32) error) error {
 	return nil
 }
 
-// read fills dst with a tensor's values. NaN is an error, and so is an infinity unless infinite allows it:
-// no training wants either, and both are found late otherwise.
-func (f *WeightFile) read(name string, dst []float32, infinite bool) error {
+// read fills dst with a tensor's values. With check, NaN and infinities are errors: no training wants either,
+// and both are found late otherwise.
+func (f *WeightFile) read(name string, dst []float32, check bool) error {
 	at := 0
 	err := f.Floats(name, func(v []float32) error {
 		if at+len(v) > len(dst) {
@@ -194,14 +193,16 @@ func (f *WeightFile) read(name string, dst []float32, infinite bool) error {
 	if at != len(dst) {
 		return fmt.Errorf("%s: %s has %d values, %d are due", f.Path, name, at, len(dst))
 	}
-	return f.finite(name, dst, 0, infinite)
+	if !check {
+		return nil
+	}
+	return f.finite(name, dst, 0)
 }
 
-// finite reports the first value that is no number, or infinite where that is not allowed. first is the
-// place of v[0] in the tensor.
-func (f *WeightFile) finite(name string, v []float32, first int, infinite bool) error {
+// finite reports the first value that is no number or infinite. first is the place of v[0] in the tensor.
+func (f *WeightFile) finite(name string, v []float32, first int) error {
 	for i, x := range v {
-		if x != x || !infinite && math.IsInf(float64(x), 0) {
+		if x-x != 0 {
 			return fault.Corruptf("weights", "%s: %s holds %g at element %d: weights must be finite", f.Path, name, x, first+i)
 		}
 	}
@@ -249,7 +250,8 @@ type fit struct {
 	absent  map[string]bool // drawn, because the file may lack them
 	regrid  map[string]regrid
 	notes   []string
-	weights int // that come from the file
+	weights int  // that come from the file
+	any     bool // values need not be finite: those of a checkpoint, whose hashes fit, are what they were
 }
 
 // fitWeights compares a file with the weights that are needed. all are the model's: what the file has beside
@@ -330,19 +332,19 @@ func (ft *fit) value(w *Weight, seed uint64) (*tensors.Tensor, error) {
 	if r, ok := ft.regrid[w.Name]; ok {
 		t, _ := ft.file.Lookup(w.Name)
 		v := make([]float32, t.Elements())
-		if err := ft.file.read(w.Name, v, false); err != nil {
+		if err := ft.file.read(w.Name, v, !ft.any); err != nil {
 			return nil, err
 		}
 		return tensors.FromFlatDataAndDimensions(r.interpolate(v, w.Shape[2]), w.Shape...), nil
 	}
-	return readTensor(ft.file, w.Name, w.Shape, w.start == initCausal)
+	return readTensor(ft.file, w.Name, w.Shape, !ft.any && w.start != initCausal)
 }
 
 // readTensor reads a tensor into memory of its own, without another copy on the way.
-func readTensor(f *WeightFile, name string, shape []int, infinite bool) (*tensors.Tensor, error) {
+func readTensor(f *WeightFile, name string, shape []int, check bool) (*tensors.Tensor, error) {
 	t := tensors.FromShape(shapes.Make(dtypes.Float32, shape...))
 	var err error
-	if e := tensors.MutableFlatData(t, func(dst []float32) { err = f.read(name, dst, infinite) }); e != nil {
+	if e := tensors.MutableFlatData(t, func(dst []float32) { err = f.read(name, dst, check) }); e != nil {
 		return nil, e
 	}
 	return t, err
@@ -421,7 +423,7 @@ func (e *engine) loadMoments(f *WeightFile) error {
 			if !slices.Equal(t.Shape, w.Shape) {
 				return fault.Inputf("%s: %s has shape %v, the weight %v", f.Path, t.Name, t.Shape, w.Shape)
 			}
-			v, err := readTensor(f, t.Name, w.Shape, true)
+			v, err := readTensor(f, t.Name, w.Shape, false)
 			if err != nil {
 				return err
 			}
