@@ -35,7 +35,8 @@ for n in 1 4; do
   "$prep" ingest "$tree" --config "$work/small.yaml" --out "$work/w$n" --workers $n --json >"$work/w$n.json"
   balanced "$work/w$n.json"
 done
-diff -r "$work/w1" "$work/w4" && echo "identical files"
+diff -r "$work/w1" "$work/w4" # not as part of "&&", where a failure would not end the script
+echo "identical files"
 
 say "killed ten times, then completed"
 rm -rf "$work/killed"
@@ -56,7 +57,8 @@ done
 echo "$(committed) tasks were committed before the last run"
 "$prep" ingest "$tree" --config "$work/small.yaml" --out "$work/killed" --json >"$work/killed.json"
 balanced "$work/killed.json"
-diff -r "$work/w1" "$work/killed" && echo "identical files"
+diff -r "$work/w1" "$work/killed"
+echo "identical files"
 
 say "task by task, out of order, twice, then finalize"
 rm -rf "$work/tasks"
@@ -64,11 +66,14 @@ rm -rf "$work/tasks"
 n=$(wc -l <"$work/tasks.jsonl")
 for i in $(seq $((n - 1)) -1 1); do "$prep" ingest --tasks "$work/tasks.jsonl" --index "$i" >/dev/null; done
 rc=0; "$prep" finalize "$work/tasks" >"$work/missing.jsonl" || rc=$?
-[ "$rc" -eq 3 ] && [ "$(wc -l <"$work/missing.jsonl")" -eq 1 ] && echo "finalize named the missing task"
+[ "$rc" -eq 3 ]
+[ "$(wc -l <"$work/missing.jsonl")" -eq 1 ]
+echo "finalize named the missing task"
 "$prep" ingest --tasks "$work/missing.jsonl" >/dev/null
 "$prep" ingest --task "$(head -n 1 "$work/tasks.jsonl")" >/dev/null
 "$prep" finalize "$work/tasks" >/dev/null
-diff -r "$work/w1" "$work/tasks" && echo "identical files"
+diff -r "$work/w1" "$work/tasks"
+echo "identical files"
 
 say "validate"
 "$prep" validate "$work/w1" --snr 10 --report "$work/report.html" --json >"$work/validate.json"
@@ -77,7 +82,9 @@ shard=$(ls "$work"/w4/shard-*.arrow | head -n 1)
 printf '\377' | dd of="$shard" bs=1 seek=5000 conv=notrunc status=none
 printf '\376' | dd of="$shard" bs=1 seek=5001 conv=notrunc status=none
 rc=0; "$prep" validate "$work/w4" --json >"$work/damaged.json" || rc=$?
-[ "$rc" -eq 1 ] && tail -n 1 "$work/damaged.json" | grep -q '"ok":false' && echo "damage was found: $(tail -n 1 "$work/damaged.json" | cut -c1-300)"
+[ "$rc" -eq 1 ]
+tail -n 1 "$work/damaged.json" | grep -q '"ok":false'
+echo "damage was found: $(tail -n 1 "$work/damaged.json" | cut -c1-300)"
 
 if [ -n "$python" ]; then
   say "what Python reads"
@@ -117,4 +124,5 @@ wait $pid 2>/dev/null || true
 [ "$(ls "$work/killed-run/checkpoints" | wc -l)" -lt "$(ls "$work/straight/checkpoints" | wc -l)" ] || { echo "the run was over before it was killed"; exit 1; }
 "$prep" train "$work/s" --run "$work/killed-run" --resume --epochs 12 --json >/dev/null
 last=$(ls "$work/straight/checkpoints" | sort | tail -n 1)
-cmp "$work/straight/checkpoints/$last/weights.safetensors" "$work/killed-run/checkpoints/$last/weights.safetensors" && echo "the resumed run ended with the same weights"
+cmp "$work/straight/checkpoints/$last/weights.safetensors" "$work/killed-run/checkpoints/$last/weights.safetensors"
+echo "the resumed run ended with the same weights"

@@ -4,10 +4,9 @@ import (
 	"context"
 	"encoding/binary"
 
-	"github.com/apache/arrow-go/v18/arrow/float16"
-
 	"prep/configs"
 	"prep/internal/fault"
+	"prep/internal/half"
 	"prep/internal/media"
 	"prep/internal/sample"
 	"prep/internal/vision"
@@ -106,7 +105,7 @@ func (d *depth) tensor(p *Processor) (sample.Tensor, error) {
 	const largest = 65504
 	b := make([]byte, 2*len(x))
 	for i, v := range x {
-		binary.LittleEndian.PutUint16(b[2*i:], float16.New(min(max(v, -largest), largest)).Uint16())
+		binary.LittleEndian.PutUint16(b[2*i:], half.FromFloat32(min(max(v, -largest), largest)))
 	}
 	return p.newTensor(sample.Depth, b), nil
 }

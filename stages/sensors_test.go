@@ -13,10 +13,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/apache/arrow-go/v18/arrow/float16"
-
 	"prep/configs"
 	"prep/internal/fault"
+	"prep/internal/half"
 	"prep/internal/media"
 	"prep/internal/random"
 	"prep/internal/sample"
@@ -127,7 +126,7 @@ func npy32(w, h int, f func(x, y int) float32) []byte {
 }
 
 func depthAt(s *sample.Sample, x, y int) float64 {
-	return float64(float16.FromBits(binary.LittleEndian.Uint16(s.Tensors[sample.Depth].Data[2*(224*y+x):])).Float32())
+	return float64(half.ToFloat32(binary.LittleEndian.Uint16(s.Tensors[sample.Depth].Data[2*(224*y+x):])))
 }
 
 func motionAt(s *sample.Sample, channel, i int) float64 {
@@ -163,11 +162,11 @@ func TestDepthOfAWall(t *testing.T) {
 			t.Errorf("%s: mean %g m", key, v)
 		}
 	}
-	half := got["half"]
-	if v, _ := half.Metrics.Number("depth_valid_ratio"); half.err != nil || v != 0.5 {
-		t.Errorf("half: %v, valid %g", half.err, v)
+	gappy := got["half"]
+	if v, _ := gappy.Metrics.Number("depth_valid_ratio"); gappy.err != nil || v != 0.5 {
+		t.Errorf("half: %v, valid %g", gappy.err, v)
 	}
-	if near, far := depthAt(&half.Sample, 20, 100), depthAt(&half.Sample, 200, 100); near != 0 || math.Abs(far-want) > 0.005 {
+	if near, far := depthAt(&gappy.Sample, 20, 100), depthAt(&gappy.Sample, 200, 100); near != 0 || math.Abs(far-want) > 0.005 {
 		t.Errorf("half: disparity %g without depth and %g with it", near, far)
 	}
 	if r := fault.ReasonOf(got["nothing"].err); r != "no_depth" || fault.KindOf(got["nothing"].err) != fault.Rejected {

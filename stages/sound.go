@@ -6,10 +6,9 @@ import (
 	"maps"
 	"math"
 
-	"github.com/apache/arrow-go/v18/arrow/float16"
-
 	"prep/filters"
 	"prep/internal/fault"
+	"prep/internal/half"
 	"prep/internal/media"
 	"prep/internal/sample"
 	"prep/mel"
@@ -150,7 +149,7 @@ func (d *sound) tensor(p *Processor) (sample.Tensor, error) {
 	if p.Config.Audio.DType == string(sample.Float16) {
 		b := make([]byte, 2*len(x))
 		for i, v := range x {
-			binary.LittleEndian.PutUint16(b[2*i:], float16.New(v).Uint16())
+			binary.LittleEndian.PutUint16(b[2*i:], half.FromFloat32(v))
 		}
 		return p.newTensor(sample.Audio, b), nil
 	}

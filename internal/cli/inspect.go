@@ -16,11 +16,11 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/apache/arrow-go/v18/arrow/float16"
 	"github.com/urfave/cli/v2"
 
 	"prep/bpe"
 	"prep/internal/fault"
+	"prep/internal/half"
 	"prep/internal/report"
 	"prep/internal/sample"
 	"prep/mel"
@@ -335,7 +335,7 @@ func floats(t sample.Tensor) []float32 {
 	for i := range out {
 		switch t.DType {
 		case sample.Float16:
-			out[i] = float16.FromBits(binary.LittleEndian.Uint16(t.Data[2*i:])).Float32()
+			out[i] = half.ToFloat32(binary.LittleEndian.Uint16(t.Data[2*i:]))
 		case sample.Float32:
 			out[i] = math.Float32frombits(binary.LittleEndian.Uint32(t.Data[4*i:]))
 		}

@@ -9,13 +9,13 @@ import (
 	"os"
 	"text/tabwriter"
 
-	"github.com/apache/arrow-go/v18/arrow/float16"
 	"github.com/urfave/cli/v2"
 
 	"prep/bpe"
 	"prep/configs"
 	"prep/filters"
 	"prep/internal/fault"
+	"prep/internal/half"
 	"prep/internal/sample"
 	"prep/shards"
 )
@@ -164,7 +164,7 @@ func checkTensor(column string, t sample.Tensor) string {
 		return checkTokens(t)
 	case t.DType == sample.Float16:
 		for i := 0; i+1 < len(t.Data); i += 2 {
-			if v := float64(float16.FromBits(binary.LittleEndian.Uint16(t.Data[i:])).Float32()); math.IsNaN(v) || math.IsInf(v, 0) {
+			if v := float64(half.ToFloat32(binary.LittleEndian.Uint16(t.Data[i:]))); math.IsNaN(v) || math.IsInf(v, 0) {
 				return fmt.Sprintf("element %d is %v", i/2, v)
 			}
 		}

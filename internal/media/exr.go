@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"prep/internal/fault"
+	"prep/internal/half"
 )
 
 // exrHeaderMax bounds the attributes of an OpenEXR header; previews and long comments fit.
@@ -126,7 +127,7 @@ func decodeEXR(data []byte, maxPixels int64) (*Grid, error) {
 				case 0:
 					out[x] = float32(binary.LittleEndian.Uint32(src[4*x:]))
 				case 1:
-					out[x] = halfToFloat(binary.LittleEndian.Uint16(src[2*x:]))
+					out[x] = half.ToFloat32(binary.LittleEndian.Uint16(src[2*x:]))
 				default:
 					out[x] = math.Float32frombits(binary.LittleEndian.Uint32(src[4*x:]))
 				}
@@ -286,9 +287,9 @@ func (h *exrHeader) unpack(b []byte, want int64) ([]byte, error) {
 		raw[i] += raw[i-1] - 128
 	}
 	out := make([]byte, len(raw))
-	half := (len(raw) + 1) / 2
+	middle := (len(raw) + 1) / 2
 	for i := range out {
-		out[i] = raw[i/2+i%2*half]
+		out[i] = raw[i/2+i%2*middle]
 	}
 	return out, nil
 }

@@ -10,8 +10,6 @@ import (
 	"runtime"
 	"strconv"
 
-	"github.com/apache/arrow-go/v18/arrow/float16"
-
 	"prep/internal/fault"
 	"prep/internal/vision"
 )
@@ -275,6 +273,3 @@ func decodePNM(data []byte, maxPixels int64) (*Grid, error) {
 	}
 	return g, nil
 }
-
-// halfToFloat widens an IEEE binary16.
-func halfToFloat(bits uint16) float32 { return float16.FromBits(bits).Float32() }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"prep/internal/fault"
+	"prep/internal/half"
 )
 
 // npyHeaderMax bounds the header of an NPY file: a structured type of dozens of named fields fits in one
@@ -79,7 +80,7 @@ func (a *npyArray) number(item int64, f *npyField, i int) float64 {
 	case 'f':
 		switch f.size {
 		case 2:
-			return float64(halfToFloat(f.order.Uint16(b)))
+			return float64(half.ToFloat32(f.order.Uint16(b)))
 		case 4:
 			return float64(math.Float32frombits(f.order.Uint32(b)))
 		}

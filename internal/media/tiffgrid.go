@@ -10,6 +10,7 @@ import (
 	"golang.org/x/image/tiff/lzw"
 
 	"prep/internal/fault"
+	"prep/internal/half"
 	"prep/internal/vision"
 )
 
@@ -280,7 +281,7 @@ func (t *tiffGrid) sample(b []byte, kind, size, predictor int64) float32 {
 	}
 	switch {
 	case kind == 3 && size == 2:
-		return halfToFloat(order.Uint16(b))
+		return half.ToFloat32(order.Uint16(b))
 	case kind == 3 && size == 4:
 		return math.Float32frombits(order.Uint32(b))
 	case kind == 3:

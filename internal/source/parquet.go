@@ -33,6 +33,8 @@ func (m *manifestReader) readParquet(ctx context.Context, f *os.File, each func(
 		return fault.Inputf("%s: no Parquet that can be read: %w", m.name, err)
 	}
 	defer pf.Close()
+	// What a writer of Arrow left in the metadata would be read with the sizes that it states, whatever they are.
+	pf.MetaData().FileMetaData.KeyValueMetadata = nil
 	r, err := pqarrow.NewFileReader(pf, pqarrow.ArrowReadProperties{BatchSize: parquetRows}, memory.DefaultAllocator)
 	if err != nil {
 		return fault.Inputf("%s: no Parquet that can be read: %w", m.name, err)
