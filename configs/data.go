@@ -100,11 +100,24 @@ type SNRRule struct {
 	Method string `yaml:"method" json:"method"`
 }
 
+// Duplicates says what validation does with pictures that occur again.
+type Duplicates struct {
+	Images   string `yaml:"images" json:"images"`
+	Distance int    `yaml:"distance" json:"distance"`
+}
+
 // Filters holds the rules. Values are measured and stored also where a rule is off.
 type Filters struct {
 	SNR     SNRRule `yaml:"snr" json:"snr"`
 	MinText Rule    `yaml:"min_text" json:"min_text"`
 	MaxSync Rule    `yaml:"max_sync" json:"max_sync"`
+
+	ImageSide    Rule       `yaml:"image_side" json:"image_side"`
+	ImageAspect  Rule       `yaml:"image_aspect" json:"image_aspect"`
+	ImageBlur    Rule       `yaml:"image_blur" json:"image_blur"`
+	ImageEntropy Rule       `yaml:"image_entropy" json:"image_entropy"`
+	ImageSpread  Rule       `yaml:"image_spread" json:"image_spread"`
+	Duplicates   Duplicates `yaml:"duplicates" json:"duplicates"`
 
 	DepthValid    Rule `yaml:"depth_valid" json:"depth_valid"`
 	ThermalSpread Rule `yaml:"thermal_spread" json:"thermal_spread"`

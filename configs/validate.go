@@ -39,6 +39,12 @@ func (c *Config) validate() error {
 		{"filters.snr.unknown", c.Filters.SNR.Unknown, []string{"keep", "drop"}},
 		{"filters.min_text.unknown", c.Filters.MinText.Unknown, []string{"keep", "drop"}},
 		{"filters.max_sync.unknown", c.Filters.MaxSync.Unknown, []string{"keep", "drop"}},
+		{"filters.image_side.unknown", c.Filters.ImageSide.Unknown, []string{"keep", "drop"}},
+		{"filters.image_aspect.unknown", c.Filters.ImageAspect.Unknown, []string{"keep", "drop"}},
+		{"filters.image_blur.unknown", c.Filters.ImageBlur.Unknown, []string{"keep", "drop"}},
+		{"filters.image_entropy.unknown", c.Filters.ImageEntropy.Unknown, []string{"keep", "drop"}},
+		{"filters.image_spread.unknown", c.Filters.ImageSpread.Unknown, []string{"keep", "drop"}},
+		{"filters.duplicates.images", c.Filters.Duplicates.Images, []string{"keep", "exact", "drop"}},
 		{"filters.depth_valid.unknown", c.Filters.DepthValid.Unknown, []string{"keep", "drop"}},
 		{"filters.thermal_spread.unknown", c.Filters.ThermalSpread.Unknown, []string{"keep", "drop"}},
 		{"filters.imu_gravity.unknown", c.Filters.IMUGravity.Unknown, []string{"keep", "drop"}},
@@ -56,6 +62,7 @@ func (c *Config) validate() error {
 		{"audio.clips", float64(c.Audio.Clips), 1, 64},
 		{"audio.max_seconds", c.Audio.MaxSeconds, 2, 36000},
 		{"image.max_pixels", float64(c.Image.MaxPixels), 1, 1 << 32},
+		{"filters.duplicates.distance", float64(c.Filters.Duplicates.Distance), 0, 3},
 		{"source.text_lines", float64(c.Source.TextLines), 0, 1000},
 		{"depth.units_per_metre", c.Depth.UnitsPerMetre, 1e-6, 1e9},
 		{"depth.focal_px", c.Depth.FocalPx, 1, 1e6},
@@ -88,6 +95,8 @@ func (c *Config) validate() error {
 		return fault.Usagef("video.crops: 2 is not one of 1 (the centre), 3 (the centre and both ends)")
 	}
 	for key, r := range map[string]Rule{"filters.snr": c.Filters.SNR.Rule, "filters.min_text": c.Filters.MinText, "filters.max_sync": c.Filters.MaxSync,
+		"filters.image_side": c.Filters.ImageSide, "filters.image_aspect": c.Filters.ImageAspect, "filters.image_blur": c.Filters.ImageBlur,
+		"filters.image_entropy": c.Filters.ImageEntropy, "filters.image_spread": c.Filters.ImageSpread,
 		"filters.depth_valid": c.Filters.DepthValid, "filters.thermal_spread": c.Filters.ThermalSpread, "filters.imu_gravity": c.Filters.IMUGravity, "filters.imu_gap": c.Filters.IMUGap} {
 		for _, b := range []*float64{r.Min, r.Max} {
 			if b != nil && (math.IsNaN(*b) || math.IsInf(*b, 0)) {

@@ -45,7 +45,7 @@ func Fields() []sample.MetricField {
 		{Name: "sync_content_confidence", Kind: sample.Number, Doc: "how far the correlation at that offset stands above any other, 0 to 1"},
 		{Name: "sync_content_status", Kind: sample.Word, Doc: "ok, or unknown below a confidence of 0.35"},
 		{Name: "sync_content_reason", Kind: sample.Word, Doc: "why unknown: too_short, still, silent or weak"},
-	}, sensorFields()...)
+	}, append(pictureFields(), sensorFields()...)...)
 }
 
 // MeasureText counts the characters of a caption as a person counts them.

@@ -32,6 +32,7 @@ func Rules(cfg configs.Filters) []Rule {
 		{"min_text", "text_chars", cfg.MinText, judgeText},
 		{"max_sync", "sync_offset_s", cfg.MaxSync, judgeSync},
 	}
+	all = append(all, pictureRules(cfg)...)
 	all = append(all, sensorRules(cfg)...)
 	var on []Rule
 	for _, r := range all {

@@ -2,7 +2,9 @@ package stages
 
 import (
 	"context"
+	"maps"
 
+	"prep/filters"
 	"prep/internal/fault"
 	"prep/internal/media"
 	"prep/internal/sample"
@@ -11,9 +13,8 @@ import (
 
 // picture is a decoded still.
 type picture struct {
-	pix  *vision.Picture
+	data []uint8 // [3][pictureSize][pictureSize]
 	info media.PictureInfo
-	path string
 }
 
 func readPicture(ctx context.Context, p *Processor, s *sample.Sample, part *sample.Part) (medium, error) {
@@ -29,17 +30,21 @@ func readPicture(ctx context.Context, p *Processor, s *sample.Sample, part *samp
 	if err != nil {
 		return nil, inFile(part.Path, err)
 	}
-	return &picture{pix: pix, info: info, path: part.Path}, nil
+	// Made before the gate: the metrics are of what is stored.
+	chw, err := vision.ResizeCrop(vision.RGB(pix), pictureSize)
+	if err != nil {
+		return nil, fault.Corruptf("bad_picture", "%s: %w", part.Path, err)
+	}
+	return &picture{data: chw, info: info}, nil
 }
 
 func (d *picture) measure(p *Processor, s *sample.Sample) {
-	s.Metrics["image_width"], s.Metrics["image_height"] = int64(d.info.Width), int64(d.info.Height)
+	w, h := d.info.Width, d.info.Height
+	s.Metrics["image_width"], s.Metrics["image_height"] = int64(w), int64(h)
+	s.Metrics["image_aspect"] = float64(max(w, h)) / float64(min(w, h))
+	maps.Copy(s.Metrics, filters.MeasurePicture(d.data, pictureSize))
 }
 
 func (d *picture) tensor(p *Processor) (sample.Tensor, error) {
-	data, err := vision.ResizeCrop(vision.RGB(d.pix), pictureSize)
-	if err != nil {
-		return sample.Tensor{}, fault.Corruptf("bad_picture", "%s: %w", d.path, err)
-	}
-	return p.newTensor(sample.Image, data), nil
+	return p.newTensor(sample.Image, d.data), nil
 }

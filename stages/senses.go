@@ -79,8 +79,6 @@ func metricFields() []sample.MetricField {
 	return append(filters.Fields(),
 		sample.MetricField{Name: "text_encoding", Kind: sample.Word, Doc: "encoding the caption's file was found in"},
 		sample.MetricField{Name: "text_tokens", Kind: sample.Count, Doc: "byte-pair tokens of the caption with both markers, before cutting to 77"},
-		sample.MetricField{Name: "image_width", Kind: sample.Count, Unit: "px", Doc: "width of the picture file"},
-		sample.MetricField{Name: "image_height", Kind: sample.Count, Unit: "px", Doc: "height of the picture file"},
 		sample.MetricField{Name: "flipped", Kind: sample.Count, Doc: "1: the sample's pictures were mirrored at ingest (flip.when), 0: they were not"},
 		sample.MetricField{Name: "video_width", Kind: sample.Count, Unit: "px", Doc: "width of the video's frames, turned as the container says"},
 		sample.MetricField{Name: "video_height", Kind: sample.Count, Unit: "px", Doc: "height of the video's frames, turned as the container says"},

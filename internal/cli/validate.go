@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"text/tabwriter"
@@ -27,17 +28,23 @@ type validateSummary struct {
 	Kept     int              `json:"kept"`
 	Removed  map[string]int64 `json:"removed"`
 	Problems []shards.Problem `json:"problems"`
+	// Duplicates are the pictures that occur earlier in the listing, whether or not they were removed.
+	Duplicates struct {
+		Exact int64 `json:"exact"`
+		Near  int64 `json:"near"`
+	} `json:"duplicates"`
 }
 
 func (s *session) validateCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "validate",
 		Usage:     "check every byte of a data set, re-apply thresholds, write the selection",
-		UsageText: "prep validate [SHARDS] [--snr DB|off] [--min-text N|off] [--max-sync S|off] [--unknown keep|drop] [--report FILE]",
+		UsageText: "prep validate [SHARDS] [--snr DB|off] [--min-text N|off] [--max-sync S|off] [--unknown keep|drop] [--duplicates keep|exact|drop] [--report FILE]",
 		Description: "Checks hashes, schema, counts, ledger and value ranges; then applies the thresholds to the stored metrics and\n" +
 			"writes selection.json, which train honours. Nothing is rewritten. Thresholds that are not given are those of ingest.\n" +
 			"What ingest rejected is not in the shards: a looser threshold needs a new ingest. Exit 1 when integrity fails.",
 		Flags: append(thresholdFlags(), jsonFlag,
+			&cli.StringFlag{Name: "duplicates", Usage: "pictures that occur earlier in the set: `keep`, exact drops those that are equal, drop also those that look the same"},
 			&cli.StringFlag{Name: "report", Usage: "write a self-contained HTML page to `FILE`"},
 		),
 		OnUsageError: usageError,
@@ -54,6 +61,9 @@ func (s *session) validate(c *cli.Context) error {
 	overrides, err := thresholdOverrides(c)
 	if err != nil {
 		return err
+	}
+	if c.IsSet("duplicates") {
+		overrides = append(overrides, configs.Override{Key: "filters.duplicates.images", Value: c.String("duplicates"), Flag: "duplicates"})
 	}
 	if err := mustBeShards(dir); err != nil {
 		return err
@@ -105,11 +115,15 @@ func (s *session) validate(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	duplicates := filters.NewDuplicates(cfg.Duplicates)
 	sel, err := shards.Select(dir, m, criteria, func(x sample.Metrics) (bool, string) {
 		for _, v := range filters.Judge(rules, x) {
 			if v.Drop {
 				return false, v.Reason
 			}
+		}
+		if v := duplicates.Judge(x); v.Drop { // only among those that stay
+			return false, v.Reason
 		}
 		return true, ""
 	})
@@ -120,7 +134,15 @@ func (s *session) validate(c *cli.Context) error {
 		return fault.Environmentf("cannot write the selection: %w", err)
 	}
 	sum.OK, sum.Kept, sum.Removed = true, int(sel.Kept), sel.Removed
+	sum.Duplicates.Exact, sum.Duplicates.Near = duplicates.Exact, duplicates.Near
 	printSelection(w, m, sel)
+	if n := duplicates.Exact + duplicates.Near; n > 0 {
+		what := "kept; --duplicates drop removes them"
+		if cfg.Duplicates.Images != "keep" {
+			what = "--duplicates " + cfg.Duplicates.Images
+		}
+		fmt.Fprintf(w, "pictures that occur earlier: %d the same, %d that look the same (%s)\n", duplicates.Exact, duplicates.Near, what)
+	}
 	if name := c.String("report"); name != "" {
 		if err := s.writeReport(c, dir, name, m, sel, cfg); err != nil {
 			return err
@@ -132,11 +154,34 @@ func (s *session) validate(c *cli.Context) error {
 
 // effectiveFilters are the thresholds of ingest with the flags over them.
 func effectiveFilters(m *shards.Manifest, overrides []configs.Override) (configs.Filters, error) {
-	var made configs.Config
-	if err := json.Unmarshal(m.Config, &made); err != nil {
+	var stored struct {
+		Filters map[string]json.RawMessage `json:"filters"`
+	}
+	if err := json.Unmarshal(m.Config, &stored); err != nil {
 		return configs.Filters{}, fault.Inputf("the manifest's configuration: %w", err)
 	}
-	return made.Filters.With(overrides)
+	// A rule that the program of then did not have is as it is by default.
+	defaults, err := configs.Load(configs.Layers{})
+	if err != nil {
+		return configs.Filters{}, err
+	}
+	b, err := json.Marshal(defaults.Filters)
+	if err != nil {
+		return configs.Filters{}, err
+	}
+	all := map[string]json.RawMessage{}
+	if err := json.Unmarshal(b, &all); err != nil {
+		return configs.Filters{}, err
+	}
+	maps.Copy(all, stored.Filters)
+	if b, err = json.Marshal(all); err != nil {
+		return configs.Filters{}, err
+	}
+	var made configs.Filters
+	if err := json.Unmarshal(b, &made); err != nil {
+		return configs.Filters{}, fault.Inputf("the manifest's configuration: %w", err)
+	}
+	return made.With(overrides)
 }
 
 // mustBeShards refuses a folder that no ingest finished.

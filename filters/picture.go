@@ -1,0 +1,202 @@
+package filters
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"math"
+	"slices"
+
+	"prep/configs"
+	"prep/internal/sample"
+)
+
+// pictureFields are the columns of the image's quality; docs/metrics.md has their formulas and limits.
+func pictureFields() []sample.MetricField {
+	return []sample.MetricField{
+		{Name: "image_width", Kind: sample.Count, Unit: "px", Doc: "width of the picture file"},
+		{Name: "image_height", Kind: sample.Count, Unit: "px", Doc: "height of the picture file"},
+		{Name: "image_aspect", Kind: sample.Number, Doc: "longer side over shorter side of the picture file"},
+		{Name: "image_laplacian_var", Kind: sample.Number, Doc: "blur: variance of the Laplacian of the stored picture's luma; low is blurred (Pech-Pacheco 2000)"},
+		{Name: "image_entropy_bits", Kind: sample.Number, Unit: "bit", Doc: "Shannon entropy of the stored picture's luma levels, 0 to 8"},
+		{Name: "image_spread", Kind: sample.Number, Doc: "standard deviation of the stored picture's channel that varies most, levels of 255; near 0 is a single colour"},
+		{Name: "image_sha256", Kind: sample.Word, Doc: "SHA-256 of the picture as ImageBind takes it, uint8 [3,224,224], before any mirroring"},
+		{Name: "image_phash", Kind: sample.Word, Doc: "64-bit perceptual hash (DCT) of the stored picture; null where image_spread is below 4"},
+	}
+}
+
+// flatSpread is the spread in levels below which a perceptual hash says nothing: all plain areas are alike.
+const flatSpread = 4
+
+// MeasurePicture measures planes r, g, b of size x size as they are stored (224 for ImageBind): what is
+// blurred or plain in them is so for the model, whatever the file's size, and a bound means the same for
+// every picture. All sums are of integers, so that every machine gets the same figures.
+func MeasurePicture(chw []uint8, size int) sample.Metrics {
+	m := sample.Metrics{}
+	n := size * size
+	if size < 32 || len(chw) != 3*n {
+		return m
+	}
+	digest := sha256.Sum256(chw)
+	m["image_sha256"] = hex.EncodeToString(digest[:])
+	luma := make([]uint8, n)
+	red, green, blue := chw[:n], chw[n:][:n], chw[2*n:][:n]
+	var levels [256]int
+	for i, r := range red {
+		l := uint8((19595*uint32(r) + 38470*uint32(green[i]) + 7471*uint32(blue[i]) + 1<<15) >> 16)
+		luma[i] = l
+		levels[l]++
+	}
+	m["image_laplacian_var"] = laplacianVariance(luma, size)
+	m["image_entropy_bits"] = entropy(&levels, n)
+	spread := 0.0
+	for c := range 3 {
+		var sum, squares uint64
+		for plane := chw[c*n:][:n]; len(plane) > 0; {
+			row := plane[:min(len(plane), 4096)] // of which the squares fit 32 bits
+			plane = plane[len(row):]
+			var s, q uint32
+			for _, v := range row {
+				s += uint32(v)
+				q += uint32(v) * uint32(v)
+			}
+			sum, squares = sum+uint64(s), squares+uint64(q)
+		}
+		spread = max(spread, math.Sqrt(float64(uint64(n)*squares-sum*sum))/float64(n))
+	}
+	m["image_spread"] = spread
+	if spread >= flatSpread {
+		m["image_phash"] = fmt.Sprintf("%016x", perceptualHash(luma, size))
+	}
+	return m
+}
+
+// laplacianVariance is the variance of l(x-1,y) + l(x+1,y) + l(x,y-1) + l(x,y+1) - 4 l(x,y) over all pixels
+// but the border's.
+func laplacianVariance(luma []uint8, size int) float64 {
+	var sum, squares int64
+	for y := 1; y < size-1; y++ {
+		up, row, down := luma[(y-1)*size:][:size], luma[y*size:][:size], luma[(y+1)*size:][:size]
+		for x := 1; x < size-1; x++ {
+			v := int64(up[x]) + int64(down[x]) + int64(row[x-1]) + int64(row[x+1]) - 4*int64(row[x])
+			sum += v
+			squares += v * v
+		}
+	}
+	n := int64(size-2) * int64(size-2)
+	return float64(n*squares-sum*sum) / float64(n*n)
+}
+
+// entropy is -sum p log2 p, rounded to a millionth: the last bits of a logarithm are the machine's own.
+func entropy(levels *[256]int, n int) float64 {
+	h := 0.0
+	for _, k := range levels {
+		if k > 0 {
+			p := float64(k) / float64(n)
+			h -= float64(p * math.Log2(p))
+		}
+	}
+	return math.Round(max(h, 0)*1e6) / 1e6
+}
+
+const (
+	hashSide  = 32 // the picture is averaged to so many squares a side
+	hashTerms = 8  // and so many frequencies a side are kept, the lowest
+)
+
+// hashCosines is cos(pi (2x+1) k / 64) in 14-bit fixed point.
+var hashCosines = func() (t [hashTerms][hashSide]int64) {
+	for k := range t {
+		for x := range t[k] {
+			t[k][x] = int64(math.Round(math.Cos(math.Pi*float64((2*x+1)*k)/(2*hashSide)) * (1 << 14)))
+		}
+	}
+	return
+}()
+
+// perceptualHash is the hash known as pHash (Zauner 2010; the imagehash package's phash): luma averaged to
+// 32 x 32, its two-dimensional DCT, of which the 8 x 8 lowest frequencies give a bit each, set where the
+// coefficient is above their median; row by row, the first in the highest bit. Sums are of integers.
+func perceptualHash(luma []uint8, size int) uint64 {
+	var sums [hashSide][hashSide]int64
+	cell := size / hashSide
+	for y := range hashSide * cell {
+		row := luma[y*size:][:hashSide*cell]
+		for i := range hashSide {
+			sum := 0
+			for _, l := range row[i*cell:][:cell] {
+				sum += int(l)
+			}
+			sums[y/cell][i] += int64(sum)
+		}
+	}
+	var across [hashSide][hashTerms]int64
+	for y := range sums {
+		for k := range hashTerms {
+			for x, c := range hashCosines[k] {
+				across[y][k] += c * sums[y][x]
+			}
+		}
+	}
+	var terms [hashTerms * hashTerms]int64
+	for v := range hashTerms {
+		for y, c := range hashCosines[v] {
+			for k := range hashTerms {
+				terms[v*hashTerms+k] += c * across[y][k]
+			}
+		}
+	}
+	sorted := terms
+	slices.Sort(sorted[:])
+	middle := sorted[len(sorted)/2-1] + sorted[len(sorted)/2] // twice the median
+	hash := uint64(0)
+	for i, v := range terms {
+		if 2*v > middle {
+			hash |= 1 << (63 - i)
+		}
+	}
+	return hash
+}
+
+// pictureRules are the rules over pictures.
+func pictureRules(cfg configs.Filters) []Rule {
+	return []Rule{
+		{"image_side", "image_width", cfg.ImageSide, judgeSide},
+		{"image_aspect", "image_aspect", cfg.ImageAspect, bounded("image_aspect", "narrow_image", "wide_image", "longer over shorter side is %.3g")},
+		{"image_blur", "image_laplacian_var", cfg.ImageBlur, bounded("image_laplacian_var", "blurred_image", "noisy_image", "the variance of the Laplacian is %.3g")},
+		{"image_entropy", "image_entropy_bits", cfg.ImageEntropy, bounded("image_entropy_bits", "low_entropy_image", "high_entropy_image", "the entropy is %.3g bit")},
+		{"image_spread", "image_spread", cfg.ImageSpread, bounded("image_spread", "single_color_image", "contrasty_image", "the colours spread over %.3g levels")},
+	}
+}
+
+// judgeSide looks at the shorter side.
+func judgeSide(cfg configs.Rule, m sample.Metrics) Verdict {
+	w, ok := m.Number("image_width")
+	h, also := m.Number("image_height")
+	side := min(w, h)
+	switch {
+	case !ok || !also:
+		return Verdict{} // no picture
+	case cfg.Min != nil && side < *cfg.Min:
+		return Verdict{Drop: true, Reason: "small_image", Detail: fmt.Sprintf("the picture is %g x %g pixels; its shorter side is below %g", w, h, *cfg.Min)}
+	case cfg.Max != nil && side >= *cfg.Max:
+		return Verdict{Drop: true, Reason: "large_image", Detail: fmt.Sprintf("the picture is %g x %g pixels; its shorter side is not below %g", w, h, *cfg.Max)}
+	}
+	return Verdict{}
+}
+
+// bounded judges a metric that is there whenever there is a picture.
+func bounded(metric, low, high, says string) func(configs.Rule, sample.Metrics) Verdict {
+	return func(cfg configs.Rule, m sample.Metrics) Verdict {
+		v, ok := m.Number(metric)
+		switch {
+		case !ok:
+			return Verdict{}
+		case cfg.Min != nil && v < *cfg.Min:
+			return Verdict{Drop: true, Reason: low, Detail: fmt.Sprintf(says+", below %g", v, *cfg.Min)}
+		case cfg.Max != nil && v >= *cfg.Max:
+			return Verdict{Drop: true, Reason: high, Detail: fmt.Sprintf(says+", not below %g", v, *cfg.Max)}
+		}
+		return Verdict{}
+	}
+}
