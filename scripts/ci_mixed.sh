@@ -5,7 +5,7 @@
 #
 #   scripts/ci_mixed.sh WORKDIR PREP
 #
-# PREP is the program. Needs python3, of which only the standard library is used.
+# PREP is the program. Needs python3, of which only the standard library is used, and ffmpeg for one video.
 set -euo pipefail
 work=${1:?usage: scripts/ci_mixed.sh WORKDIR PREP}
 prep=$(realpath "${2:?usage: scripts/ci_mixed.sh WORKDIR PREP}")
@@ -33,7 +33,12 @@ expect() { # NAME KIND WRITTEN FAILED
 expect pairs pairs 24 0
 expect sunrgbd sunrgbd 6 0
 expect llvip llvip 6 0
+# Ego4D's video, without sound as many of them are.
+video=$work/tree/ego4d/v2/full_scale/001e3e4e-2743-47fc-8564-d5efd11f9e90.mp4
+mkdir -p "$(dirname "$video")"
+ffmpeg -nostdin -v error -f lavfi -i testsrc=size=160x120:rate=10:duration=30 -an -c:v libx264 -preset ultrafast "$video"
 expect ego4d ego4d 3 0
+"$prep" inspect "$work/ego4d" --json 2>/dev/null | grep -q '"imu":3.*"text":3.*"video":3' || { echo "not all have video, text and motion"; exit 1; }
 expect broken pairs 0 3
 
 say "one worker against four"

@@ -38,7 +38,9 @@ func (s *session) writeReport(c *cli.Context, dir, name string, m *shards.Manife
 	for _, r := range []struct {
 		name, metric string
 		rule         configs.Rule
-	}{{"snr", "audio_snr_db", cfg.SNR.Rule}, {"min_text", "text_chars", cfg.MinText}, {"max_sync", "sync_offset_s", cfg.MaxSync}} {
+	}{{"snr", "audio_snr_db", cfg.SNR.Rule}, {"min_text", "text_chars", cfg.MinText}, {"max_sync", "sync_offset_s", cfg.MaxSync},
+		{"depth_valid", "depth_valid_ratio", cfg.DepthValid}, {"thermal_spread", "thermal_spread", cfg.ThermalSpread},
+		{"imu_gravity", "imu_gravity", cfg.IMUGravity}, {"imu_gap", "imu_gap_s", cfg.IMUGap}} {
 		text := "off"
 		if !r.rule.Off {
 			text = ""
