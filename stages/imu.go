@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"math"
+	"slices"
 	"sync"
 
 	"prep/filters"
@@ -181,8 +182,12 @@ func (c *motionCache) get(ctx context.Context, p *Processor, part *sample.Part) 
 		if fault.KindOf(e.err) == fault.Internal && e.err != nil { // an interruption is no property of the file
 			c.drop(e)
 		}
-		for len(c.held) > 1 && c.bytes > c.limit && c.held[0] != e {
-			c.drop(c.held[0])
+		for c.bytes > c.limit {
+			oldest := slices.IndexFunc(c.held, func(h *motionEntry) bool { return h != e && h.bytes > 0 })
+			if oldest < 0 {
+				break
+			}
+			c.drop(c.held[oldest])
 		}
 		close(e.ready)
 	}()

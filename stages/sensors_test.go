@@ -3,6 +3,7 @@ package stages
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"image"
 	"image/color"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"prep/configs"
@@ -358,5 +360,57 @@ func TestFlipAtIngest(t *testing.T) {
 	}
 	if flips == 0 || flips == len(baked) {
 		t.Errorf("%d of %d flipped", flips, len(baked))
+	}
+}
+
+// Many workers, windows of a few recordings, and room for hardly one: everyone gets what one worker gets.
+func TestMotionCache(t *testing.T) {
+	files := map[string][]byte{"a.png": grey8(t, 240, 240, func(x, y int) uint8 { return uint8(x) })}
+	manifest := "key,image,imu,start,end\n"
+	for r := range 4 {
+		files[fmt.Sprintf("m%d.csv", r)] = recordingCSV("t,ax,ay,az,gx,gy,gz", 100, float64(1000*r), 60, 1, nil)
+		for w := range 8 {
+			manifest += fmt.Sprintf("%d-%d,a.png,m%d.csv,%d,%d\n", w, r, r, 1000*r+5*w, 1000*r+5*w+5)
+		}
+	}
+	files["bad.csv"] = []byte("nothing")
+	manifest += "bad-1,a.png,bad.csv,,\nbad-2,a.png,bad.csv,,\n"
+	files["manifest.csv"] = []byte(manifest)
+	root := writeTree(t, files)
+	want := ingest(t, root, "")
+	cfg, err := configs.Load(configs.Layers{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, listing, err := MakePlan(t.Context(), root, cfg, &media.Tools{}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Ingest.IMUCacheMB = 0 // one recording stays
+	proc, err := NewProcessor(plan, "", cfg.Ingest, &media.Tools{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for line := range bytes.Lines(listing) {
+		wg.Go(func() {
+			var s sample.Sample
+			if err := json.Unmarshal(line, &s); err != nil {
+				t.Error(err)
+				return
+			}
+			_, err := proc.Process(t.Context(), &s)
+			w := want[s.Key]
+			if fmt.Sprint(err) != fmt.Sprint(w.err) || !bytes.Equal(s.Tensors[sample.IMU].Data, w.Tensors[sample.IMU].Data) {
+				t.Errorf("%s: %v, alone %v", s.Key, err, w.err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := len(proc.motions.held); n != 1 {
+		t.Errorf("%d recordings are kept", n)
+	}
+	if got := fault.ReasonOf(want["bad-2"].err); got != "not_motion" {
+		t.Errorf("bad-2: %v", want["bad-2"].err)
 	}
 }
