@@ -17,13 +17,14 @@ import (
 func Fields() []sample.MetricField {
 	return append([]sample.MetricField{
 		{Name: "audio_duration_s", Kind: sample.Number, Unit: "s", Doc: "length of the decoded sound"},
-		{Name: "audio_snr_db", Kind: sample.Number, Unit: "dB", Doc: "signal over noise, blind; tf-floor-1: active level over the noise floor, -15 to 60"},
-		{Name: "audio_snr_method", Kind: sample.Word, Doc: "the estimator: tf-floor-1 (noise floor in time and frequency), wada or nist-stnr"},
+		{Name: "audio_snr_db", Kind: sample.Number, Unit: "dB", Doc: "signal over noise, blind: active level over the mean noise, -15 to 60"},
+		{Name: "audio_snr_method", Kind: sample.Word, Doc: "the estimator: learned-1, tf-floor-1 (noise floor in time and frequency), wada or nist-stnr"},
 		{Name: "audio_snr_status", Kind: sample.Word, Doc: "ok, unknown (no blind method can tell at this limit) or invalid (not finite)"},
 		{Name: "audio_snr_reason", Kind: sample.Word, Doc: "why unknown or invalid: silent, too_short, too_quiet, one_peak, ambiguous_floor, noise_like, gated, non_finite"},
-		{Name: "audio_snr_low_db", Kind: sample.Number, Unit: "dB", Doc: "least of the three floors' values; no confidence bound"},
-		{Name: "audio_snr_high_db", Kind: sample.Number, Unit: "dB", Doc: "greatest of the three floors' values; no confidence bound"},
+		{Name: "audio_snr_low_db", Kind: sample.Number, Unit: "dB", Doc: "learned-1: lower end of the range that holds the truth in four of five cases; tf-floor-1: least of its three floors' values"},
+		{Name: "audio_snr_high_db", Kind: sample.Number, Unit: "dB", Doc: "learned-1: upper end of that range; tf-floor-1: greatest of its three floors' values"},
 		{Name: "audio_snr_optimistic_db", Kind: sample.Number, Unit: "dB", Doc: "value over the floor at quantile 0.05"},
+		{Name: "audio_noise_odds", Kind: sample.Number, Doc: "learned-1's log odds that the sound is noise alone"},
 		{Name: "audio_texture_db", Kind: sample.Number, Unit: "dB", Doc: "spread of band levels that loudness does not explain; white noise has 0.75"},
 		{Name: "audio_tonal_ratio", Kind: sample.Number, Doc: "share of lasting power in narrow peaks"},
 		{Name: "audio_zero_ratio", Kind: sample.Number, Doc: "share of frames of digital silence inside the sound"},
@@ -70,14 +71,17 @@ func MeasureAudio(mono []float32, cfg configs.Filters) sample.Metrics {
 	if e.Unmeasured != "non_finite" && len(mono) > 0 {
 		m["audio_silence_ratio"] = silenceRatio(mono)
 	}
-	if e.Method == FloorMethod && e.Unmeasured != "non_finite" {
+	if e.hasFloor() && e.Unmeasured != "non_finite" {
 		m["audio_padding_ratio"] = e.Padded
 	}
 	if !e.Measured {
 		return m
 	}
 	m["audio_snr_db"] = e.SNR
-	if e.Method == FloorMethod {
+	if e.Method == LearnedMethod {
+		m["audio_noise_odds"] = e.NoiseOdds
+	}
+	if e.hasFloor() {
 		m["audio_snr_low_db"], m["audio_snr_high_db"], m["audio_snr_optimistic_db"] = e.Low, e.High, e.Optimistic
 		m["audio_texture_db"], m["audio_tonal_ratio"], m["audio_zero_ratio"] = e.Texture, e.Tonal, e.Zero
 	}

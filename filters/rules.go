@@ -72,6 +72,7 @@ func judgeSNR(cfg configs.Rule, m sample.Metrics) Verdict {
 		e.Unmeasured = m.Word("audio_snr_reason")
 	}
 	e.Optimistic, _ = m.Number("audio_snr_optimistic_db")
+	e.NoiseOdds, _ = m.Number("audio_noise_odds")
 	e.Texture, _ = m.Number("audio_texture_db")
 	e.Tonal, _ = m.Number("audio_tonal_ratio")
 	e.Zero, _ = m.Number("audio_zero_ratio")
@@ -86,7 +87,7 @@ func judgeSNR(cfg configs.Rule, m sample.Metrics) Verdict {
 	case status == "unknown":
 		v := Verdict{Unknown: true, Reason: "unknown_snr", Detail: fmt.Sprintf("SNR unknown: %s", reason)}
 		if measured {
-			v.Detail = fmt.Sprintf("SNR unknown: %s (the floor says %.1f dB)", reason, value)
+			v.Detail = fmt.Sprintf("SNR unknown: %s (the value is %.1f dB)", reason, value)
 		}
 		return v
 	case value < limit:
