@@ -1,9 +1,6 @@
 package filters
 
-import (
-	"math"
-	"slices"
-)
+import "slices"
 
 // The histogram of NIST's Speech Quality Assurance package: 500 bins of a quarter dB, relative to one step
 // of 16 bits.
@@ -34,7 +31,7 @@ func histogramSNR(mono []float32) SNR {
 		for _, v := range mono[at : at+levelFrame] {
 			power += float64(v) * float64(v)
 		}
-		level := 10 * math.Log10(power/levelFrame/(lsb*lsb)+1e-9)
+		level := decibels(power/levelFrame/(lsb*lsb) + 1e-9)
 		levels = append(levels, level)
 		histogram[int(min(max((level-levelLow)/levelStep, 0), levelBins-1))]++
 	}
@@ -58,7 +55,7 @@ func histogramSNR(mono []float32) SNR {
 		slices.Sort(above)
 		p := speechPercentile * float64(len(above)-1)
 		k := int(p)
-		speech := above[k] + (p-float64(k))*(above[min(k+1, len(above)-1)]-above[k])
+		speech := above[k] + float64((p-float64(k))*(above[min(k+1, len(above)-1)]-above[k]))
 		e.SNR, e.Measured = speech-noise, true
 		return e
 	}

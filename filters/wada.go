@@ -42,10 +42,10 @@ func wadaSNR(mono []float32) SNR {
 	for _, v := range mono {
 		a := max(math.Abs(float64(v)), 1e-10)
 		sum += a
-		logs += math.Log(a)
+		logs += decibels(a)
 	}
 	n := float64(len(mono))
-	g := math.Log(sum/n) - logs/n
+	g := (decibels(sum/n) - logs/n) * (math.Ln10 / 10)
 	e.Measured = true
 	i := sort.SearchFloat64s(wadaTable[:], g) // the first entry not below g
 	switch {
