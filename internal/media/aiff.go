@@ -47,7 +47,13 @@ func parseAIFF(in *soundFile) (*wavFile, error) {
 		return nil, fault.Corruptf("empty_audio", "%s: an AIFF file without sound (no SSND chunk)", in.path)
 	}
 	w.offset = data
+	if w.frames == 0 && dataSize > 0 { // written by a program that could not seek back
+		w.streamed, w.frames = true, math.MaxInt64
+	}
 	w.there = min(w.frames, max(0, min(dataSize, in.size-data))/int64(w.pcm.bytes*w.channels))
+	if w.streamed {
+		w.frames = -1
+	}
 	return w, nil
 }
 
@@ -71,9 +77,13 @@ func (w *wavFile) parseCOMM(path string, b []byte) error {
 	w.pcm = pcm{kind: pcmSigned, bytes: (w.bits + 7) / 8, big: true}
 	if len(b) >= 22 { // AIFF-C names its coding
 		switch string(b[18:22]) {
-		case "NONE", "twos":
-		case "sowt":
+		case "NONE", "twos", "in24", "in32":
+		case "sowt", "42ni", "23ni":
 			w.big = false
+		case "raw ":
+			if w.kind = pcmUnsigned; w.pcm.bytes != 1 {
+				return errNeedsFFmpeg
+			}
 		case "fl32", "FL32":
 			w.kind, w.pcm.bytes = pcmFloat, 4
 		case "fl64", "FL64":
@@ -91,20 +101,4 @@ func (w *wavFile) parseCOMM(path string, b []byte) error {
 	}
 	w.codec = w.pcm.name()
 	return nil
-}
-
-func (t *Tools) decodeAIFF(in *soundFile, seg Segment) (*Sound, error) {
-	w, err := parseAIFF(in)
-	if err != nil {
-		return nil, err
-	}
-	return t.readPCM(in, w, seg)
-}
-
-func aiffLength(in *soundFile) (frames int64, rate int, err error) {
-	w, err := parseAIFF(in)
-	if err != nil {
-		return 0, 0, err
-	}
-	return w.there, w.rate, nil
 }

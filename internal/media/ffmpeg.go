@@ -266,7 +266,7 @@ func (t *Tools) readFloatWAV(path string, r io.Reader) (*Sound, error) {
 	if _, err := io.ReadFull(br, head[:]); err != nil || string(head[:4]) != "RIFF" || string(head[8:]) != "WAVE" {
 		return nil, odd()
 	}
-	w := &wavFile{}
+	w := &wavFile{order: binary.LittleEndian}
 	for {
 		if _, err := io.ReadFull(br, head[:8]); err != nil {
 			return nil, odd()

@@ -14,6 +14,8 @@ const (
 	kindOther soundKind = iota // ffmpeg's business
 	kindWAV
 	kindAIFF
+	kindAU
+	kindSPHERE
 	kindFLAC
 	kindMP3
 	kindVorbis
@@ -52,10 +54,14 @@ func sniff(in *soundFile) (content, error) {
 	}
 	at := func(i int, s string) bool { return len(head) >= i+len(s) && string(head[i:i+len(s)]) == s }
 	switch {
-	case offset == 0 && (at(0, "RIFF") || at(0, "RF64") || at(0, "BW64")) && at(8, "WAVE"):
+	case offset == 0 && (at(0, "RIFF") || at(0, "RF64") || at(0, "BW64") || at(0, "RIFX")) && at(8, "WAVE"):
 		return content{kindWAV, "WAV", 0}, nil
 	case offset == 0 && at(0, "FORM") && (at(8, "AIFF") || at(8, "AIFC")):
 		return content{kindAIFF, "AIFF", 0}, nil
+	case offset == 0 && at(0, ".snd"):
+		return content{kindAU, "AU", 0}, nil
+	case offset == 0 && at(0, "NIST_1A\n"):
+		return content{kindSPHERE, "SPHERE", 0}, nil
 	case at(0, "fLaC"):
 		return content{kindFLAC, "FLAC", offset}, nil
 	case offset == 0 && at(0, "OggS"):
@@ -140,14 +146,12 @@ var foreignMagic = []struct {
 	{4, "wide", "QuickTime"},
 	{0, "\x1a\x45\xdf\xa3", "Matroska"},
 	{8, "AVI ", "AVI"},
-	{0, "RIFX", "big-endian WAV"},
 	{0, "FLV\x01", "Flash video"},
 	{0, "\x30\x26\xb2\x75\x8e\x66\xcf\x11", "Windows Media"},
 	{0, "\x00\x00\x01\xba", "MPEG program stream"},
 	{0, "\x00\x00\x01\xb3", "MPEG video"},
 	{0, "#!AMR", "AMR"},
 	{0, "caff", "Core Audio"},
-	{0, ".snd", "AU"},
 	{0, "wvpk", "WavPack"},
 	{0, "MAC ", "Monkey's Audio"},
 	{0, "TTA1", "True Audio"},

@@ -206,8 +206,8 @@ func (s *Sound) checkFinite(path string) error {
 }
 
 // DecodeSound decodes a segment of the first audio track of a file. The content decides how, not the
-// name: WAV (also RF64, BW64), AIFF, FLAC, MP3 (layer III of MPEG-1, MPEG-2 and MPEG-2.5) and Ogg Vorbis are
-// read by Go code, everything else by ffmpeg. Memory is bounded by the segment, and a segment by
+// name: WAV (also RIFX, RF64, BW64), AIFF, AU, SPHERE, FLAC, MP3 (layer III of MPEG-1, MPEG-2 and MPEG-2.5) and
+// Ogg with Vorbis, Opus or FLAC are read by Go code, everything else by ffmpeg. Memory is bounded by the segment, and a segment by
 // Tools.MaxSoundBytes.
 //
 // A file that ends before its header says is decoded as far as it goes: MissingSeconds, DeclaredSeconds
@@ -283,9 +283,13 @@ func (t *Tools) decodeSound(ctx context.Context, in *soundFile, seg Segment) (s 
 	}
 	switch c.kind {
 	case kindWAV:
-		s, err = t.decodeWAV(in, seg)
+		s, err = t.decodePCM(in, seg, parseWAV)
 	case kindAIFF:
-		s, err = t.decodeAIFF(in, seg)
+		s, err = t.decodePCM(in, seg, parseAIFF)
+	case kindAU:
+		s, err = t.decodePCM(in, seg, parseAU)
+	case kindSPHERE:
+		s, err = t.decodePCM(in, seg, parseSPHERE)
 	case kindFLAC:
 		s, err = t.decodeFLAC(in, c.offset, seg)
 	case kindMP3:
@@ -340,9 +344,13 @@ func (t *Tools) SoundDuration(ctx context.Context, path string) (seconds float64
 	var rate int
 	switch c.kind {
 	case kindWAV:
-		frames, rate, err = wavLength(in)
+		frames, rate, err = pcmLength(in, parseWAV)
 	case kindAIFF:
-		frames, rate, err = aiffLength(in)
+		frames, rate, err = pcmLength(in, parseAIFF)
+	case kindAU:
+		frames, rate, err = pcmLength(in, parseAU)
+	case kindSPHERE:
+		frames, rate, err = pcmLength(in, parseSPHERE)
 	case kindFLAC:
 		frames, rate, err = flacLength(in, c.offset)
 	case kindMP3:

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,6 +46,7 @@ type wavOf struct {
 	dataSize, riffSize  *uint32
 	form                string // RIFF if empty
 	extensible          bool
+	align, byteRate     int // 0: as they should be
 }
 
 func chunk(id string, body []byte) []byte {
@@ -68,8 +70,15 @@ func (w wavOf) build() []byte {
 	f = le.AppendUint16(f, uint16(tag))
 	f = le.AppendUint16(f, uint16(w.channels))
 	f = le.AppendUint32(f, w.rate)
-	f = le.AppendUint32(f, w.rate*uint32(width*w.channels))
-	f = le.AppendUint16(f, uint16(width*w.channels))
+	align, byteRate := width*w.channels, int(w.rate)*width*w.channels
+	if w.align != 0 {
+		align = w.align
+	}
+	if w.byteRate != 0 {
+		byteRate = w.byteRate
+	}
+	f = le.AppendUint32(f, uint32(byteRate))
+	f = le.AppendUint16(f, uint16(align))
 	f = le.AppendUint16(f, uint16(w.bits))
 	if w.extensible {
 		f = le.AppendUint16(f, 22)
@@ -192,6 +201,13 @@ func TestWAVLayouts(t *testing.T) {
 		{"4 GB promised", func(w *wavOf) { w.dataSize = ptr(uint32(0xfffffff0)) }, 0, 1000, 0, "streamed"},
 		{"1 GB promised", func(w *wavOf) { w.dataSize = ptr(uint32(1 << 30)) }, 0, 1000, (1 << 28) / 16000., "cut off"},
 		{"truncated", func(*wavOf) {}, 2001, 499, 1000. / 16000, "cut off"},
+		{"streamed 0, size of RIFF right", func(w *wavOf) { w.dataSize = ptr(uint32(0)) }, 0, 1000, 0, "streamed"},
+		{"odd LIST without padding", func(w *wavOf) { w.before = chunk("LIST", []byte("INFOxyz"))[:8+7] }, 0, 1000, 1000. / 16000, ""},
+		{"odd LIST with a letter for padding", func(w *wavOf) {
+			w.before = append(chunk("LIST", []byte("INFOxyz"))[:8+7], 'Z')
+		}, 0, 1000, 1000. / 16000, ""},
+		{"recorder stopped", func(w *wavOf) { w.dataSize, w.riffSize = ptr(uint32(804)), ptr(uint32(840)) }, 0, 201, 201. / 16000, "goes on for 3196 bytes"},
+		{"frame size wrong", func(w *wavOf) { w.align = 2 }, 0, 1000, 1000. / 16000, "frames of 2 bytes for 4"},
 		{"RF64", func(w *wavOf) {
 			w.form, w.before, w.dataSize = "RF64", chunk("ds64", ds64), ptr(uint32(math.MaxUint32))
 		}, 0, 1000, 1000. / 16000, ""},
@@ -223,6 +239,99 @@ func TestWAVLayouts(t *testing.T) {
 				t.Errorf("duration %v, %v", d, err)
 			}
 		})
+	}
+}
+
+// TestWAVRare has what is met once in a thousand files.
+func TestWAVRare(t *testing.T) {
+	data, want := ramp(100, 2)
+	swapped := bytes.Clone(data)
+	for i := 0; i < len(swapped); i += 2 {
+		swapped[i], swapped[i+1] = swapped[i+1], swapped[i]
+	}
+	b := wavOf{tag: 1, bits: 16, channels: 2, rate: 16000, data: data}.build()
+	// All numbers of the header the other way round.
+	rifx := bytes.Clone(b)
+	copy(rifx, "RIFX")
+	for _, f := range [][2]int{{4, 4}, {16, 4}, {20, 2}, {22, 2}, {24, 4}, {28, 4}, {32, 2}, {34, 2}, {40, 4}} {
+		slices.Reverse(rifx[f[0] : f[0]+f[1]])
+	}
+	rifx = append(rifx[:44], swapped...)
+	s := decode(t, write(t, "x.wav", rifx), Segment{})
+	equal(t, s.Data, want)
+	if s.Codec != "pcm_s16be" {
+		t.Error(s.Codec)
+	}
+	// The format behind the data.
+	late := append(append(append([]byte("RIFF\x00\x00\x00\x00WAVE"), chunk("data", data)...), b[12:36]...), chunk("LIST", []byte("INFO"))...)
+	equal(t, decode(t, write(t, "x.wav", late), Segment{}).Data, want)
+	// 24 bits in the upper part of 32.
+	wide := wavOf{tag: 1, bits: 24, channels: 1, rate: 16000, align: 4, byteRate: 64000, data: []byte{0, 0, 0, 0x40, 0, 0, 0, 0xc0}}
+	equal(t, decode(t, write(t, "x.wav", wide.build()), Segment{}).Data, []float32{0.5, -0.5})
+	// Nothing but tags behind an empty data chunk.
+	empty := append(wavOf{tag: 1, bits: 16, channels: 1, rate: 16000}.build(), chunk("LIST", []byte("INFOISFT"))...)
+	if _, err := (&Tools{}).DecodeSound(context.Background(), write(t, "x.wav", empty), Segment{}); fault.ReasonOf(err) != "empty_audio" {
+		t.Error(err)
+	}
+}
+
+func TestAU(t *testing.T) {
+	be := binary.BigEndian
+	header := func(size, encoding, rate, channels uint32) []byte {
+		b := []byte(".snd")
+		for _, v := range []uint32{28, size, encoding, rate, channels, 0} {
+			b = be.AppendUint32(b, v)
+		}
+		return b
+	}
+	for _, c := range []struct {
+		encoding uint32
+		data     []byte
+		want     []float32
+		codec    string
+	}{
+		{1, []byte{0x80}, []float32{32124.0 / 32768}, "pcm_mulaw"},
+		{2, []byte{0x80}, []float32{-1}, "pcm_s8"},
+		{3, []byte{0x80, 0, 0x40, 0}, []float32{-1, 0.5}, "pcm_s16be"},
+		{4, []byte{0x80, 0, 0}, []float32{-1}, "pcm_s24be"},
+		{5, []byte{0x80, 0, 0, 0}, []float32{-1}, "pcm_s32be"},
+		{6, be.AppendUint32(nil, math.Float32bits(0.3)), []float32{0.3}, "pcm_f32be"},
+		{7, be.AppendUint64(nil, math.Float64bits(0.3)), []float32{0.3}, "pcm_f64be"},
+		{27, []byte{0xd5}, []float32{8.0 / 32768}, "pcm_alaw"},
+	} {
+		for _, size := range []uint32{uint32(len(c.data)), math.MaxUint32} {
+			s := decode(t, write(t, "x.au", append(header(size, c.encoding, 8000, 1), c.data...)), Segment{})
+			equal(t, s.Data, c.want)
+			if s.Codec != c.codec || s.SourceRate != 8000 || (len(s.Notes) > 0) != (size == math.MaxUint32) {
+				t.Errorf("%s at %d Hz, %q", s.Codec, s.SourceRate, s.Notes)
+			}
+		}
+	}
+}
+
+// sphere builds a file as NIST's tools do.
+func sphere(fields string, data []byte) []byte {
+	h := "NIST_1A\n   1024\n" + fields + "end_head\n"
+	return append([]byte(h+strings.Repeat(" ", 1024-len(h))), data...)
+}
+
+func TestSPHERE(t *testing.T) {
+	for _, c := range []struct {
+		fields string
+		data   []byte
+		want   []float32
+	}{
+		{"database_id -s5 TIMIT\nchannel_count -i 1\nsample_count -i 2\nsample_rate -i 16000\nsample_n_bytes -i 2\nsample_byte_format -s2 01\n",
+			[]byte{0, 0x80, 0, 0x40}, []float32{-1, 0.5}},
+		{"sample_count -i 1\nsample_rate -r 16000.0\nsample_n_bytes -i 2\nsample_byte_format -s2 10\nchannel_count -i 2\n",
+			[]byte{0x80, 0, 0x40, 0}, []float32{-1, 0.5}},
+		{"sample_count -i 1\nsample_rate -i 16000\nsample_n_bytes -i 1\nsample_coding -s4 ulaw\n", []byte{0x80}, []float32{32124.0 / 32768}},
+	} {
+		s := decode(t, write(t, "x.wav", sphere(c.fields, c.data)), Segment{})
+		equal(t, s.Data, c.want)
+		if s.SourceRate != 16000 || len(s.Notes) != 1 || !strings.Contains(s.Notes[0], "holds SPHERE") {
+			t.Errorf("%+v", s)
+		}
 	}
 }
 
@@ -412,8 +521,8 @@ func TestMalformedSound(t *testing.T) {
 		{"WAV at 0 Hz", "x.wav", with(func(w *wavOf) { w.rate = 0 }), Segment{}, fault.Corrupt, "bad_header", "0 Hz"},
 		{"WAV at 4 GHz", "x.wav", with(func(w *wavOf) { w.rate = math.MaxUint32 }), Segment{}, fault.Corrupt, "bad_header", "4294967295 Hz"},
 		{"WAV of 7 bytes a sample", "x.wav", with(func(w *wavOf) { w.bits = 56 }), Segment{}, fault.Corrupt, "bad_header", "56 bits"},
-		{"WAV with wrong alignment", "x.wav", change(good.build(), 32, 3), Segment{}, fault.Corrupt, "bad_header", "frames of 3 bytes"},
-		{"WAV data before format", "x.wav", append([]byte("RIFF\x20\x00\x00\x00WAVE"), chunk("data", data)...), Segment{}, fault.Corrupt, "bad_header", "before their format"},
+		{"WAV with wrong alignment", "x.wav", change(good.build(), 28, 1, 2, 3, 0, 3), Segment{}, fault.Corrupt, "bad_header", "frames of 3 bytes"},
+		{"WAV without format", "x.wav", append([]byte("RIFF\x20\x00\x00\x00WAVE"), chunk("data", data)...), Segment{}, fault.Corrupt, "bad_header", "no fmt chunk"},
 		{"WAV chunk of 4 GB before data", "x.wav", with(func(w *wavOf) { w.before = []byte("LIST\xff\xff\xff\xff") }), Segment{}, fault.Corrupt, "bad_header", "no data chunk"},
 		{"WAV with NaN", "x.wav", with(func(w *wavOf) { w.tag, w.bits, w.data = 3, 32, nan }), Segment{}, fault.Corrupt, "non_finite_audio", "sample 0 of channel 0 is NaN"},
 		{"WAV of ADPCM", "x.wav", with(func(w *wavOf) { w.tag = 2 }), Segment{}, fault.Unsupported, "needs_ffmpeg", "install ffmpeg"},
@@ -424,6 +533,11 @@ func TestMalformedSound(t *testing.T) {
 		{"AIFF without sound", "x.aif", aiffOf("", 16, 1, 5, nil)[:38], Segment{}, fault.Corrupt, "empty_audio", "SSND"},
 		{"AIFF without description", "x.aif", []byte("FORM\x00\x00\x00\x04AIFF"), Segment{}, fault.Corrupt, "bad_header", "COMM"},
 		{"AIFF cut off", "x.aif", aiffOf("", 16, 1, 5, nil)[:30], Segment{}, fault.Corrupt, "bad_header", "cut off"},
+		{"AU cut in its header", "x.au", []byte(".snd\x00\x00\x00\x18"), Segment{}, fault.Corrupt, "bad_header", "cut off"},
+		{"AU with its sound outside", "x.au", []byte(".snd\x7f\x00\x00\x18\xff\xff\xff\xff\x00\x00\x00\x03\x00\x00\x3e\x80\x00\x00\x00\x01"), Segment{}, fault.Corrupt, "bad_header", "at byte 2130706456"},
+		{"SPHERE without an end", "x.wav", []byte("NIST_1A\n     32\nsample_rate -i 1"), Segment{}, fault.Corrupt, "bad_header", "no end"},
+		{"SPHERE of any length", "x.wav", []byte("NIST_1A\nxxxxxxx\n"), Segment{}, fault.Corrupt, "bad_header", "length of"},
+		{"SPHERE with shorten", "x.wav", sphere("sample_rate -i 16000\nsample_coding -s26 pcm,embedded-shorten-v2.00\n", nil), Segment{}, fault.Unsupported, "unsupported_codec", "sph2pipe"},
 		{"FLAC magic only", "x.flac", flac[:4], Segment{}, fault.Corrupt, "bad_header", "cut off"},
 		{"FLAC header only", "x.flac", flac[:bytes.Index(flac, []byte{0xff, 0xf8})], Segment{}, fault.Corrupt, "empty_audio", "promises 0.700 s"},
 		{"FLAC with a changed bit", "x.flac", change(flac, len(flac)/2, flac[len(flac)/2]^0x10), Segment{}, fault.Corrupt, "corrupt_audio", "damaged at"},
@@ -568,6 +682,8 @@ func FuzzDecodeSound(f *testing.F) {
 	data, _ := ramp(50, 2)
 	f.Add(wavOf{tag: 1, bits: 16, channels: 2, rate: 16000, data: data}.build(), uint16(0))
 	f.Add(aiffOf("sowt", 16, 2, 50, data), uint16(10))
+	f.Add(append([]byte(".snd\x00\x00\x00\x18\xff\xff\xff\xff\x00\x00\x00\x03\x00\x00\x3e\x80\x00\x00\x00\x01"), data...), uint16(0))
+	f.Add(sphere("sample_rate -i 16000\nsample_count -i 50\nchannel_count -i 2\n", data), uint16(1))
 	for _, name := range []string{"tone_stereo_22k05.mp3", "tone_stereo_22k05.ogg", "tone_mono_22k05.flac"} {
 		b, err := os.ReadFile(filepath.Join("testdata", "sound", name))
 		if err != nil {

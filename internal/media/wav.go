@@ -11,6 +11,8 @@ import (
 // bytes, one more if the size is odd. "fmt " describes the samples, "data" holds them; others lie anywhere.
 // RF64 and BW64 keep sizes beyond 32 bits in a "ds64" chunk (EBU Tech 3306, ITU-R BS.2088).
 //
+// RIFX is the same with all numbers big-endian.
+//
 // A writer that could not seek back leaves the sizes at 0 or near 2^32: such a file is read to its end.
 // Our own reader instead of a library's: it reads only the segment, never believes a size, and is some
 // twenty times faster than github.com/go-audio/wav.
@@ -19,9 +21,11 @@ import (
 type wavFile struct {
 	soundFormat
 	pcm
+	order    binary.ByteOrder
 	offset   int64 // of the first sample
 	there    int64 // frames that the file really holds
 	streamed bool  // the header does not state a length
+	notes    []string
 }
 
 const (
@@ -43,25 +47,28 @@ func parseWAV(in *soundFile) (*wavFile, error) {
 	if len(head) < 12 {
 		return nil, fault.Corruptf("bad_header", "%s: the WAV header is cut off", in.path)
 	}
-	riffSize := binary.LittleEndian.Uint32(head[4:])
-	w := &wavFile{}
+	w := &wavFile{order: binary.LittleEndian}
+	if string(head[:4]) == "RIFX" {
+		w.order, w.big = binary.BigEndian, true
+	}
+	riffSize := w.order.Uint32(head[4:])
 	haveFormat := false
-	var data64 int64 = -1
+	var data, dataSize, data64 int64 = 0, 0, -1
 	pos := int64(12)
-	for chunks := 0; ; chunks++ {
+	for chunks := 0; chunks < 10000 && !(haveFormat && data > 0); chunks++ {
 		head, err := in.head(pos, 8+64)
 		if err != nil {
 			return nil, err
 		}
-		if len(head) < 8 || chunks == 10000 {
+		if len(head) < 8 {
 			break
 		}
-		id, size := string(head[:4]), int64(binary.LittleEndian.Uint32(head[4:]))
+		id, size := string(head[:4]), int64(w.order.Uint32(head[4:]))
 		body := head[8:]
 		switch id {
 		case "ds64": // riff size, data size, sample count, table
 			if size >= 16 && len(body) >= 16 {
-				if v := binary.LittleEndian.Uint64(body[8:]); v < 1<<62 {
+				if v := w.order.Uint64(body[8:]); v < 1<<62 {
 					data64 = int64(v)
 				}
 			}
@@ -71,32 +78,69 @@ func parseWAV(in *soundFile) (*wavFile, error) {
 			}
 			haveFormat = true
 		case "data":
-			if !haveFormat {
-				return nil, fault.Corruptf("bad_header", "%s: WAV data come before their format", in.path)
-			}
 			if size == 0xffffffff && data64 >= 0 {
 				size = data64
 			}
-			w.setData(pos+8, size, in.size, riffSize)
-			return w, nil
+			if data == 0 {
+				data, dataSize = pos+8, size
+			}
 		}
-		pos += 8 + size + size&1
+		if pos, err = nextChunk(in, pos+8, size); err != nil {
+			return nil, err
+		}
 	}
-	return nil, fault.Corruptf("bad_header", "%s: a WAV file without sound (no data chunk)", in.path)
+	switch {
+	case data == 0:
+		return nil, fault.Corruptf("bad_header", "%s: a WAV file without sound (no data chunk)", in.path)
+	case !haveFormat:
+		return nil, fault.Corruptf("bad_header", "%s: a WAV file that does not say what its samples are (no fmt chunk)", in.path)
+	}
+	return w, w.setData(in, data, dataSize, riffSize)
+}
+
+// nextChunk is where the chunk after one of size bytes at pos begins. A chunk of odd size is followed by a
+// byte of padding, but for writers that have forgotten it.
+func nextChunk(in *soundFile, pos, size int64) (int64, error) {
+	end := pos + size
+	if size%2 == 0 {
+		return end, nil
+	}
+	b, err := in.head(end, 5)
+	if err != nil {
+		return 0, err
+	}
+	if len(b) == 5 && isChunkID(b[:4]) && !isChunkID(b[1:5]) {
+		return end, nil
+	}
+	return end + 1, nil
+}
+
+// isChunkID tells a chunk's four characters, at least one of them a letter, from what else may lie there.
+func isChunkID(b []byte) bool {
+	letters := 0
+	for _, c := range b {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z':
+			letters++
+		case c < ' ' || c > '~':
+			return false
+		}
+	}
+	return len(b) == 4 && letters > 0
 }
 
 func (w *wavFile) parseFormat(path string, b []byte) error {
 	if len(b) < 16 {
 		return fault.Corruptf("bad_header", "%s: the WAV format chunk is cut off", path)
 	}
-	le := binary.LittleEndian
-	tag := le.Uint16(b)
-	w.channels = int(le.Uint16(b[2:]))
-	w.rate = int(le.Uint32(b[4:]))
-	align := int(le.Uint16(b[12:]))
-	w.bits = int(le.Uint16(b[14:]))
+	tag := w.order.Uint16(b)
+	w.channels = int(w.order.Uint16(b[2:]))
+	w.rate = int(w.order.Uint32(b[4:]))
+	byteRate := int64(w.order.Uint32(b[8:]))
+	align := int(w.order.Uint16(b[12:]))
+	w.bits = int(w.order.Uint16(b[14:]))
 	if tag == wavFormatExtensible && len(b) >= 26 {
-		tag = le.Uint16(b[24:]) // the first field of the sub-format's GUID
+		tag = w.order.Uint16(b[24:]) // the first field of the sub-format's GUID
 	}
 	if err := w.soundFormat.check(path); err != nil {
 		return err
@@ -123,7 +167,13 @@ func (w *wavFile) parseFormat(path string, b []byte) error {
 	default:
 		return errNeedsFFmpeg // ADPCM, GSM, MP3 in WAV and the like
 	}
-	if align != 0 && align != width*w.channels {
+	switch bytes := int64(align) * int64(w.rate); {
+	case align == 0, align == width*w.channels:
+	case tag == wavFormatPCM && byteRate == int64(width*w.channels)*int64(w.rate) && byteRate != bytes:
+		w.notes = append(w.notes, fmt.Sprintf("the header has frames of %d bytes for %d", align, width*w.channels))
+	case tag == wavFormatPCM && width > 1 && byteRate == bytes && align%w.channels == 0 && align/w.channels > width && align/w.channels <= 4:
+		width = align / w.channels // 24 bits in 32, in the upper ones
+	default:
 		return fault.Corruptf("bad_header", "%s: frames of %d bytes do not hold %d channels of %d bits", path, align, w.channels, w.bits)
 	}
 	w.pcm.bytes = width
@@ -132,30 +182,50 @@ func (w *wavFile) parseFormat(path string, b []byte) error {
 }
 
 // setData settles how many frames there are and how many were declared.
-func (w *wavFile) setData(offset, size, fileSize int64, riffSize uint32) {
+func (w *wavFile) setData(in *soundFile, offset, size int64, riffSize uint32) error {
 	w.offset = offset
 	frame := int64(w.pcm.bytes * w.channels)
-	rest := fileSize - offset
-	switch {
-	case size == 0 && rest > 0 && (riffSize == 0 || riffSize >= wavStreamed || int64(riffSize) <= offset-8),
-		size >= wavStreamed && size <= 0xffffffff && size > rest:
-		w.streamed, w.frames, w.there = true, -1, rest/frame
-	default:
-		w.frames, w.there = size/frame, min(size, rest)/frame
+	rest := in.size - offset
+	streamed := size >= wavStreamed && size <= 0xffffffff && size > rest ||
+		rest-size >= 1<<32 // a size that has overflowed its 32 bits
+	if size == 0 && rest > 0 {
+		// What follows is sound, if it is not another chunk up to the end of the file.
+		b, err := in.head(offset, 8)
+		if err != nil {
+			return err
+		}
+		streamed = len(b) < 8 || !isChunkID(b[:4]) || int64(w.order.Uint32(b[4:]))+8 > rest
 	}
+	if streamed {
+		w.streamed, w.frames, w.there = true, -1, rest/frame
+		return nil
+	}
+	w.frames, w.there = size/frame, min(size, rest)/frame
+	end, err := nextChunk(in, offset, size)
+	if err != nil {
+		return err
+	}
+	// A recorder that was stopped has written more than its header knows.
+	if over := in.size - end; over >= 8 && int64(riffSize)+8 <= end {
+		b, err := in.head(end, 4)
+		if err != nil {
+			return err
+		}
+		if !isChunkID(b) && over > end/1000 {
+			w.notes = append(w.notes, fmt.Sprintf("the file goes on for %d bytes after the sound that its header describes", over))
+		}
+	}
+	return nil
 }
 
-func (t *Tools) decodeWAV(in *soundFile, seg Segment) (*Sound, error) {
-	w, err := parseWAV(in)
+// decodePCM reads a segment of a file of plain samples: WAV, AIFF, AU, SPHERE.
+func (t *Tools) decodePCM(in *soundFile, seg Segment, parse func(*soundFile) (*wavFile, error)) (*Sound, error) {
+	w, err := parse(in)
 	if err != nil {
 		return nil, err
 	}
-	return t.readPCM(in, w, seg)
-}
-
-// readPCM reads the segment of a WAV or AIFF file whose header has been read.
-func (t *Tools) readPCM(in *soundFile, w *wavFile, seg Segment) (*Sound, error) {
 	s := newSound(w.soundFormat)
+	s.Notes = w.notes
 	if w.streamed {
 		s.Notes = append(s.Notes, "the header does not state a length (streamed); read to the end of the file")
 	} else if w.there < w.frames {
@@ -178,8 +248,8 @@ func (t *Tools) readPCM(in *soundFile, w *wavFile, seg Segment) (*Sound, error) 
 	return s, nil
 }
 
-func wavLength(in *soundFile) (frames int64, rate int, err error) {
-	w, err := parseWAV(in)
+func pcmLength(in *soundFile, parse func(*soundFile) (*wavFile, error)) (frames int64, rate int, err error) {
+	w, err := parse(in)
 	if err != nil {
 		return 0, 0, err
 	}
