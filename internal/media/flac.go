@@ -157,7 +157,7 @@ func (t *Tools) readFLAC(d *flacDecoder, s *Sound, first, end int64) error {
 	channels := d.channels
 	if end >= 0 { // not more than the file can hold: a constant frame of 65535 samples has 14 bytes or more
 		capacity := min(end-first, (d.window.in.size/14+1)*65536)
-		s.Data = make([]float32, 0, capacity*int64(channels))
+		s.Data = newSamples(capacity * int64(channels))[:0]
 	}
 	limit := t.maxFrames(d.soundFormat)
 	for end < 0 || d.at < end {
@@ -474,8 +474,9 @@ func (d *flacDecoder) interleave(out []float32, from, to int) {
 func (d *flacDecoder) appendRaw(b []byte, n int) []byte {
 	if d.bits > 8 && d.bits <= 16 && d.channels == 2 {
 		l, r := d.planes[0][:n], d.planes[1][:n]
+		b = slices.Grow(b, 4*n)[:4*n]
 		for i, v := range l {
-			b = append(b, byte(v), byte(v>>8), byte(r[i]), byte(r[i]>>8))
+			binary.LittleEndian.PutUint32(b[4*i:], uint32(uint16(v))|uint32(r[i])<<16)
 		}
 		return b
 	}
@@ -616,34 +617,46 @@ func (r *flacBits) unary(limit uint32) uint32 {
 
 // rice reads Rice codes with parameter k: a unary quotient, k bits, the sign in the lowest. false when a
 // residual does not fit 32 bits or the data end.
+//
+// The loop tops the buffer up for every code without asking whether it must: that branch would be mispredicted
+// every third time. All shifts are masked, which is what the processor does anyway.
 func (r *flacBits) rice(out []int32, k uint) bool {
-	buf, n := r.buf, r.n
-	for i := range out {
-		if n < 32 {
-			r.buf, r.n = buf, n
-			r.fill()
-			buf, n = r.buf, r.n
+	k &= 31
+	for len(out) > 0 {
+		b := r.b
+		if r.p+8 <= len(b) {
+			r.fill() // what is below the n bits is then as the loop wants it
 		}
-		z := uint(bits.LeadingZeros64(buf))
-		if z+1+k <= n {
-			buf <<= (z + 1) & 63
-			v := uint32(z)<<k | uint32(buf>>1>>(63-k))
-			buf <<= k
+		buf, n, p := r.buf, r.n, r.p
+		for p <= len(b)-8 {
+			buf |= binary.BigEndian.Uint64(b[p:]) >> (n & 63)
+			p += int((63 - n) >> 3)
+			n |= 56
+			z := uint(bits.LeadingZeros64(buf))
+			if z+1+k > 56 {
+				break
+			}
+			rest := buf << ((z + 1) & 63)
+			v := uint32(z<<k) | uint32(rest>>1>>((63-k)&63))
+			buf = rest << (k & 63)
 			n -= z + 1 + k
-			out[i] = int32(v>>1) ^ -int32(v&1)
-			continue
+			out[0] = int32(v>>1) ^ -int32(v&1)
+			if out = out[1:]; len(out) == 0 {
+				r.buf, r.n, r.p = buf, n, p
+				return true
+			}
 		}
-		r.buf, r.n = buf, n
+		r.buf, r.n, r.p = buf, n, p
+		// A long code, or one near the end.
 		limit := uint32(1)<<(32-k) - 1
 		q := r.unary(limit)
 		if q > limit && k > 0 || r.p > len(r.b)+8 {
 			return false
 		}
 		v := q<<k | r.unsigned(k)
-		out[i] = int32(v>>1) ^ -int32(v&1)
-		buf, n = r.buf, r.n
+		out[0] = int32(v>>1) ^ -int32(v&1)
+		out = out[1:]
 	}
-	r.buf, r.n = buf, n
 	return true
 }
 

@@ -307,7 +307,7 @@ func (t *Tools) decodeMP3(in *soundFile, offset int64, seg Segment) (*Sound, err
 // readMP3 decodes what follows, drops skip samples and keeps want.
 func readMP3(s *Sound, frames *mp3Frames, skip, want int64) error {
 	channels := s.SourceChannels
-	s.Data = make([]float32, 0, want*int64(channels))
+	s.Data = newSamples(want * int64(channels))[:0]
 	var d mp3.Decoder
 	out := make([]float32, 2*1152)
 	decoded, damaged, mixed := 0, 0, false

@@ -410,7 +410,7 @@ func (t *Tools) decodeStream(in *soundFile, seg Segment, open func(*soundFile) (
 // read keeps the samples from granule position first up to last.
 func (o *oggSound) read(s *Sound, sought bool, first, last int64) error {
 	channels := int64(o.channels)
-	s.Data = make([]float32, 0, (last-first)*channels)
+	s.Data = newSamples((last - first) * channels)[:0]
 	at, known := o.origin, !sought
 	disagree := false
 	for !known || at < last {

@@ -85,9 +85,7 @@ func (p pcm) decode(dst []float32, src []byte) {
 			dst[i] = float32(int8(src[i])) * (1.0 / (1 << 7))
 		}
 	case p.bytes == 2 && !p.big:
-		for i := range dst {
-			dst[i] = float32(int16(binary.LittleEndian.Uint16(src[2*i:]))) * (1.0 / (1 << 15))
-		}
+		decode16(dst, src)
 	case p.bytes == 2:
 		for i := range dst {
 			dst[i] = float32(int16(binary.BigEndian.Uint16(src[2*i:]))) * (1.0 / (1 << 15))
@@ -113,11 +111,33 @@ func (p pcm) decode(dst []float32, src []byte) {
 	}
 }
 
+// decode16 converts little-endian 16-bit samples, which most files hold.
+func decode16(dst []float32, src []byte) {
+	n := convert16(dst, src)
+	plain16(dst[n:], src[2*n:])
+}
+
+// plain16 is decode16 without help from the processor.
+func plain16(dst []float32, src []byte) {
+	const scale = 1.0 / (1 << 15)
+	for len(dst) >= 4 && len(src) >= 8 {
+		v := binary.LittleEndian.Uint64(src)
+		dst[0] = float32(int16(v)) * scale
+		dst[1] = float32(int16(v>>16)) * scale
+		dst[2] = float32(int16(v>>32)) * scale
+		dst[3] = float32(int16(v>>48)) * scale
+		dst, src = dst[4:], src[8:]
+	}
+	for i := range dst {
+		dst[i] = float32(int16(binary.LittleEndian.Uint16(src[2*i:]))) * scale
+	}
+}
+
 // read decodes n samples from an offset of the file, a block at a time so that the raw bytes never double
 // the memory.
 func (p pcm) read(in *soundFile, offset, n int64) ([]float32, error) {
 	const block = 1 << 14 // samples
-	out := make([]float32, n)
+	out := newSamples(n)
 	raw := make([]byte, min(n, block)*int64(p.bytes))
 	for rest := out; len(rest) > 0; {
 		m := min(len(rest), block)

@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"runtime/debug"
+	"sync"
 	"syscall"
 
 	"github.com/go-audio/audio"
@@ -77,24 +78,65 @@ type Sound struct {
 // Seconds is the length of what was decoded.
 func (s *Sound) Seconds() float64 { return float64(s.NumFrames()) / float64(s.SourceRate) }
 
+// Channel returns a copy of channel c.
+func (s *Sound) Channel(c int) []float32 {
+	n := s.SourceChannels
+	plane := make([]float32, len(s.Data)/n)
+	if n == 1 {
+		copy(plane, s.Data)
+		return plane
+	}
+	for i := range plane {
+		plane[i] = s.Data[i*n+c]
+	}
+	return plane
+}
+
 // Channels returns a planar copy: [channels][frames].
 func (s *Sound) Channels() [][]float32 {
-	n := s.SourceChannels
-	frames := len(s.Data) / n
-	flat := make([]float32, n*frames)
-	planes := make([][]float32, n)
+	planes := make([][]float32, s.SourceChannels)
 	for c := range planes {
-		plane := flat[c*frames : (c+1)*frames : (c+1)*frames]
-		if n == 1 {
-			copy(plane, s.Data)
-		} else {
-			for i := range plane {
-				plane[i] = s.Data[i*n+c]
-			}
-		}
-		planes[c] = plane
+		planes[c] = s.Channel(c)
 	}
 	return planes
+}
+
+// Mean returns the mean of the channels.
+func (s *Sound) Mean() []float32 {
+	n := s.SourceChannels
+	if n == 1 {
+		return s.Channel(0)
+	}
+	mono, scale := make([]float32, len(s.Data)/n), 1/float32(n)
+	for i := range mono {
+		var sum float32
+		for _, v := range s.Data[i*n : (i+1)*n] {
+			sum += v
+		}
+		mono[i] = sum * scale
+	}
+	return mono
+}
+
+// Release gives the memory of Data back for the next sound; the samples must not be used any more. It is a
+// matter of speed only: most of the time that reading a WAV file takes goes into fresh memory.
+func (s *Sound) Release() {
+	if cap(s.Data) > 0 {
+		data := s.Data
+		s.Data = nil
+		sampleMemory.Put(&data)
+	}
+}
+
+// sampleMemory keeps what was released.
+var sampleMemory sync.Pool
+
+// newSamples returns memory for n samples, whatever they are.
+func newSamples(n int64) []float32 {
+	if p, _ := sampleMemory.Get().(*[]float32); p != nil && int64(cap(*p)) >= n && int64(cap(*p)) <= 4*n+1<<16 {
+		return (*p)[:n]
+	}
+	return make([]float32, n)
 }
 
 // soundFormat is what a header says, once it passed the limits.

@@ -1,0 +1,32 @@
+#include "textflag.h"
+
+// func convert8x16(dst *float32, src *byte, n int)
+//
+// SSE2 only, which every amd64 processor has.
+TEXT ·convert8x16(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+	MOVL $0x38000000, AX // 2^-15
+	MOVL AX, X4
+	SHUFPS $0, X4, X4
+
+loop:
+	// Each 16-bit value twice makes a 32-bit one, whose upper half is shifted down with its sign.
+	MOVOU (SI), X0
+	MOVO X0, X1
+	PUNPCKLWL X0, X0
+	PUNPCKHWL X1, X1
+	PSRAL $16, X0
+	PSRAL $16, X1
+	CVTPL2PS X0, X0
+	CVTPL2PS X1, X1
+	MULPS X4, X0
+	MULPS X4, X1
+	MOVUPS X0, (DI)
+	MOVUPS X1, 16(DI)
+	ADDQ $16, SI
+	ADDQ $32, DI
+	SUBQ $8, CX
+	JNZ loop
+	RET
