@@ -130,7 +130,7 @@ func mirror(b []byte, width, size int) {
 // Read decodes and measures the parts of s.
 func (p *Processor) Read(ctx context.Context, s *sample.Sample) ([sample.NumModalities]medium, error) {
 	var out [sample.NumModalities]medium
-	s.Metrics = sample.Metrics{}
+	s.Metrics, s.Notes = sample.Metrics{}, nil
 	if s.Problem != "" {
 		return out, fault.Corruptf(s.Problem, "%s", s.ProblemDetail)
 	}

@@ -161,6 +161,7 @@ func (r *Runner) work(ctx context.Context, sl *slot) {
 	}
 	verdicts, err := process(ctx, &sl.s)
 	sl.err = err
+	sl.notes = append(sl.notes, sl.s.Notes...)
 	for _, v := range verdicts {
 		if v.Unknown && !v.Drop {
 			sl.unknown = true

@@ -88,6 +88,8 @@ func metricFields() []sample.MetricField {
 		sample.MetricField{Name: "video_note", Kind: sample.Word, Doc: "first complaint of the decoder about a video file that could be decoded"},
 		sample.MetricField{Name: "audio_rate_hz", Kind: sample.Count, Unit: "Hz", Doc: "sample rate of the sound file"},
 		sample.MetricField{Name: "audio_channels", Kind: sample.Count, Doc: "channels of the sound file"},
+		sample.MetricField{Name: "audio_declared_s", Kind: sample.Number, Unit: "s", Doc: "length of the whole sound as its file's header states it; null where it does not"},
+		sample.MetricField{Name: "audio_missing_s", Kind: sample.Number, Unit: "s", Doc: "what the header promises of the decoded stretch and the file does not hold"},
 	)
 }
 

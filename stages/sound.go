@@ -3,6 +3,7 @@ package stages
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"maps"
 	"math"
 
@@ -25,7 +26,13 @@ type sound struct {
 	rate     int
 	channels int
 	source   sample.Metrics // of the decoded file
+	declared float64        // seconds of the whole file by its header, 0: not stated
+	missing  float64        // seconds of the segment that the header promises and the file lacks
 }
+
+// durationSlack is the share by which declared and decoded length may differ before it is noted: frames of
+// codecs and rounding make less.
+const durationSlack = 0.05
 
 func readSound(ctx context.Context, p *Processor, s *sample.Sample, part *sample.Part) (medium, error) {
 	path, err := p.locate(part)
@@ -40,7 +47,7 @@ func readSound(ctx context.Context, p *Processor, s *sample.Sample, part *sample
 	if err != nil {
 		return nil, err
 	}
-	return p.newSound(snd, part)
+	return p.newSound(snd, s, part, seg)
 }
 
 // limitSound cuts a segment to the longest stretch of sound that is read.
@@ -52,8 +59,9 @@ func (p *Processor) limitSound(seg media.Segment) media.Segment {
 	return seg
 }
 
-// newSound takes decoded sound to 16 kHz.
-func (p *Processor) newSound(snd *media.Sound, part *sample.Part) (*sound, error) {
+// newSound takes the decoded sound of a segment to 16 kHz, and notes with the sample what was odd about it. It
+// uses the sound up.
+func (p *Processor) newSound(snd *media.Sound, s *sample.Sample, part *sample.Part, seg media.Segment) (*sound, error) {
 	planes := snd.Channels()
 	if len(planes) == 0 || len(planes[0]) == 0 {
 		return nil, fault.Corruptf("empty", "%s holds no sound", part.Path)
@@ -61,8 +69,12 @@ func (p *Processor) newSound(snd *media.Sound, part *sample.Part) (*sound, error
 	out := &sound{
 		seconds: float64(len(planes[0])) / float64(snd.SourceRate),
 		rate:    snd.SourceRate, channels: len(planes),
-		source: filters.MeasureSource(planes, snd.SourceRate),
+		source:   filters.MeasureSource(planes, snd.SourceRate),
+		declared: snd.DeclaredSeconds, missing: snd.MissingSeconds,
 	}
+	s.Notes = append(s.Notes, snd.Notes...)
+	s.Notes = append(s.Notes, out.lengthNotes(seg, p.limitSound(seg))...)
+	snd.Release()
 	switch {
 	case p.Config.Audio.Channel == "mean":
 		planes = [][]float32{mixDown(planes)}
@@ -80,6 +92,24 @@ func (p *Processor) newSound(snd *media.Sound, part *sample.Part) (*sound, error
 		return nil, fault.Corruptf("too_short", "%s holds %.4f s of sound, less than one 25 ms window", part.Path, out.seconds)
 	}
 	return out, nil
+}
+
+// lengthNotes says where the decoded length is not what was declared or listed.
+func (d *sound) lengthNotes(wanted, decoded media.Segment) (notes []string) {
+	whole := decoded.Start == 0 && (d.declared <= decoded.End || d.seconds < decoded.End)
+	expected := d.seconds + d.missing
+	if whole && d.declared > 0 {
+		expected = d.declared
+	}
+	if math.Abs(d.seconds-expected) > durationSlack*expected {
+		notes = append(notes, fmt.Sprintf("%.2f s of sound are declared here, %.2f s decoded", expected, d.seconds))
+	}
+	// What the file goes on for is known by its header, or else supposed when the limit was reached.
+	if wanted != decoded && d.seconds >= decoded.End-decoded.Start-0.001 && (d.declared == 0 || d.declared > decoded.End+0.001) &&
+		(wanted.End == 0 || wanted.End > decoded.End) {
+		notes = append(notes, fmt.Sprintf("cut at audio.max_seconds (%g s)", decoded.End-decoded.Start))
+	}
+	return notes
 }
 
 // mixDown averages the channels in place of the first.
@@ -138,6 +168,10 @@ func (d *sound) measure(p *Processor, s *sample.Sample) {
 	s.Metrics["audio_duration_s"] = d.seconds
 	s.Metrics["audio_rate_hz"] = int64(d.rate)
 	s.Metrics["audio_channels"] = int64(d.channels)
+	s.Metrics["audio_missing_s"] = d.missing
+	if d.declared > 0 {
+		s.Metrics["audio_declared_s"] = d.declared
+	}
 }
 
 func (d *sound) tensor(p *Processor) (sample.Tensor, error) {

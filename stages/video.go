@@ -88,15 +88,15 @@ func (p *Processor) readContainer(ctx context.Context, s *sample.Sample) (out [s
 		without[sample.Audio] = true
 	}
 	want := media.VideoRequest{Segment: c.segment}
+	var listed media.Segment
 	if t.HasVideo && p.Config.Video.Frames {
 		want.Clips = p.Config.Video.Clips
 	}
 	if shared && t.HasAudio {
-		seg, err := segmentOf(a, t.Seconds())
-		if err != nil {
+		if listed, err = segmentOf(a, t.Seconds()); err != nil {
 			return out, without, err
 		}
-		seg = p.limitSound(seg)
+		seg := p.limitSound(listed)
 		want.Sound = &seg
 		want.Motion = p.Config.Video.ContentSync && t.HasVideo
 	}
@@ -118,7 +118,7 @@ func (p *Processor) readContainer(ctx context.Context, s *sample.Sample) (out [s
 	if drift, ok := soundDrift(t, *want.Sound, got.Sound); ok {
 		s.Metrics["sync_drift_s"] = drift
 	}
-	snd, err := p.newSound(got.Sound, a)
+	snd, err := p.newSound(got.Sound, s, a, listed)
 	if err != nil {
 		return out, without, err
 	}

@@ -78,44 +78,24 @@ type Sound struct {
 // Seconds is the length of what was decoded.
 func (s *Sound) Seconds() float64 { return float64(s.NumFrames()) / float64(s.SourceRate) }
 
-// Channel returns a copy of channel c.
-func (s *Sound) Channel(c int) []float32 {
-	n := s.SourceChannels
-	plane := make([]float32, len(s.Data)/n)
-	if n == 1 {
-		copy(plane, s.Data)
-		return plane
-	}
-	for i := range plane {
-		plane[i] = s.Data[i*n+c]
-	}
-	return plane
-}
-
 // Channels returns a planar copy: [channels][frames].
 func (s *Sound) Channels() [][]float32 {
-	planes := make([][]float32, s.SourceChannels)
+	n := s.SourceChannels
+	frames := len(s.Data) / n
+	flat := make([]float32, n*frames)
+	planes := make([][]float32, n)
 	for c := range planes {
-		planes[c] = s.Channel(c)
+		plane := flat[c*frames : (c+1)*frames : (c+1)*frames]
+		if n == 1 {
+			copy(plane, s.Data)
+		} else {
+			for i := range plane {
+				plane[i] = s.Data[i*n+c]
+			}
+		}
+		planes[c] = plane
 	}
 	return planes
-}
-
-// Mean returns the mean of the channels.
-func (s *Sound) Mean() []float32 {
-	n := s.SourceChannels
-	if n == 1 {
-		return s.Channel(0)
-	}
-	mono, scale := make([]float32, len(s.Data)/n), 1/float32(n)
-	for i := range mono {
-		var sum float32
-		for _, v := range s.Data[i*n : (i+1)*n] {
-			sum += v
-		}
-		mono[i] = sum * scale
-	}
-	return mono
 }
 
 // Release gives the memory of Data back for the next sound; the samples must not be used any more. It is a

@@ -87,8 +87,10 @@ type Sample struct {
 	Problem       string `json:"problem,omitempty"`
 	ProblemDetail string `json:"problem_detail,omitempty"`
 
-	Caption string                `json:"-"` // decoded, cleaned of surrounding white space
-	Metrics Metrics               `json:"-"`
+	Caption string  `json:"-"` // decoded, cleaned of surrounding white space
+	Metrics Metrics `json:"-"`
+	// Notes say what was odd about the sample and did not cost it: the ledger's detail.
+	Notes   []string              `json:"-"`
 	Tensors [NumModalities]Tensor `json:"-"` // zero value: absent
 }
 

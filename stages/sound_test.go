@@ -1,0 +1,79 @@
+package stages
+
+import (
+	"context"
+	"encoding/binary"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"prep/configs"
+	"prep/internal/media"
+	"prep/internal/sample"
+)
+
+// wavFile makes a mono file at 16 kHz of so many samples, whose header states another number.
+func wavFile(samples, declared int) []byte {
+	le := binary.LittleEndian
+	b := append(le.AppendUint32([]byte("RIFF"), uint32(36+2*declared)), "WAVEfmt "...)
+	b = le.AppendUint32(b, 16)
+	for _, v := range []uint16{1, 1, 16000, 0, 32000, 0, 2, 16} {
+		b = le.AppendUint16(b, v)
+	}
+	b = le.AppendUint32(append(b, "data"...), uint32(2*declared))
+	for i := range samples {
+		b = le.AppendUint16(b, uint16(int16(8000*math.Sin(float64(i)*float64(i)/9e5))))
+	}
+	return b
+}
+
+// TestDeclaredLength: what a header promises and a file lacks is measured and noted, and costs nothing.
+func TestDeclaredLength(t *testing.T) {
+	cfg, err := configs.Load(configs.Layers{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Audio.MaxSeconds = 4
+	for _, c := range []struct {
+		name              string
+		samples, declared int
+		start, end        float64
+		missing           float64
+		note              string
+	}{
+		{"as declared", 32000, 32000, 0, 0, 0, ""},
+		{"one in a hundred short", 31680, 32000, 0, 0, 0.02, "cut off"},
+		{"half", 16000, 32000, 0, 0, 1, "2.00 s of sound are declared here, 1.00 s decoded"},
+		{"beyond the limit", 80000, 80000, 0, 0, 0, "cut at audio.max_seconds (4 s)"},
+		{"as long as the limit", 64000, 64000, 0, 0, 0, ""},
+		{"a segment of a whole", 80000, 80000, 1, 3, 0, ""},
+		{"a segment that is cut off", 104000, 160000, 5, 8, 1.5, "3.00 s of sound are declared here, 1.50 s decoded"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			b := wavFile(c.samples, c.declared)
+			if err := os.WriteFile(filepath.Join(dir, "x.wav"), b, 0o666); err != nil {
+				t.Fatal(err)
+			}
+			p := &Processor{Root: dir, Config: cfg, Tools: &media.Tools{}}
+			s := &sample.Sample{Key: "x", Metrics: sample.Metrics{}}
+			d, err := readSound(context.Background(), p, s, &sample.Part{
+				Modality: sample.Audio, Path: "x.wav", Size: int64(len(b)), Start: c.start, End: c.end,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			d.measure(p, s)
+			declared, _ := s.Metrics.Number("audio_declared_s")
+			missing, _ := s.Metrics.Number("audio_missing_s")
+			if declared != float64(c.declared)/16000 || math.Abs(missing-c.missing) > 1e-9 {
+				t.Errorf("declared %v s, missing %v; want %v, %v", declared, missing, float64(c.declared)/16000, c.missing)
+			}
+			if notes := strings.Join(s.Notes, "; "); c.note == "" && notes != "" || !strings.Contains(notes, c.note) {
+				t.Errorf("notes %q, want %q", notes, c.note)
+			}
+		})
+	}
+}
