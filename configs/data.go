@@ -30,6 +30,7 @@ type Image struct {
 	JPEG           string `yaml:"jpeg" json:"jpeg"`
 	MaxPixels      int64  `yaml:"max_pixels" json:"max_pixels"`
 	AllowTruncated bool   `yaml:"allow_truncated" json:"allow_truncated"`
+	Scaled         bool   `yaml:"scaled" json:"scaled"`
 }
 
 // Video says how moving pictures become the tensor [3,2,224,224], or [clips*crops,3,2,224,224].

@@ -5,10 +5,8 @@ import (
 	"maps"
 
 	"prep/filters"
-	"prep/internal/fault"
 	"prep/internal/media"
 	"prep/internal/sample"
-	"prep/internal/vision"
 )
 
 // picture is a decoded still.
@@ -23,17 +21,17 @@ func readPicture(ctx context.Context, p *Processor, s *sample.Sample, part *samp
 		return nil, err
 	}
 	c := p.Config.Image
-	pix, info, err := p.Tools.DecodePicture(data, media.PictureOptions{
+	o := media.PictureOptions{
 		ApplyOrientation: c.Orientation == "apply", Alpha: c.Alpha, Depth16: c.Depth16,
 		Decoder: p.jpeg, MaxPixels: c.MaxPixels, AllowTruncated: c.AllowTruncated,
-	})
-	if err != nil {
-		return nil, inFile(part.Path, err)
+	}
+	if c.Scaled {
+		o.ScaledFor = pictureSize
 	}
 	// Made before the gate: the metrics are of what is stored.
-	chw, err := vision.ResizeCrop(vision.RGB(pix), pictureSize)
+	chw, info, err := p.Tools.DecodeCrop(data, o, pictureSize)
 	if err != nil {
-		return nil, fault.Corruptf("bad_picture", "%s: %w", part.Path, err)
+		return nil, inFile(part.Path, err)
 	}
 	return &picture{data: chw, info: info}, nil
 }

@@ -181,6 +181,9 @@ func choosePins(samples []sample.Sample, cfg *configs.Config, tools *media.Tools
 	default:
 		pins["jpeg"] = "turbo"
 	}
+	if cfg.Image.Scaled && pins["jpeg"] == "go" {
+		return nil, fault.Environmentf("image.scaled needs libjpeg-turbo (Debian: libturbojpeg0), and the pictures are to be decoded by Go; install it, or leave image.scaled off")
+	}
 	switch {
 	case len(needFFmpeg) == 0:
 	case tools.FFmpeg != "":

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"prep/internal/fault"
 	"prep/internal/media/jpeg"
@@ -20,6 +21,8 @@ const maxScans = 500
 type jpegHeader struct {
 	width, height int
 	components    int
+	sampling      [4]byte // of each component, H<<4 | V
+	ycc           bool    // three components that are YCbCr, by libjpeg's rules
 	arithmetic    bool
 	scans         int
 	end           int // offset of EOI, -1 when the file ends before it
@@ -31,6 +34,8 @@ type jpegHeader struct {
 // a file that was cut off is known before anything is decoded.
 func readJPEGHeader(data []byte) (jpegHeader, error) {
 	h := jpegHeader{end: -1}
+	jfif, transform := false, -1
+	var ids [4]byte
 	for at := 2; ; {
 		// A marker is 0xff, any number of fill bytes 0xff, and a byte that is neither 0 nor 0xff. What
 		// is between segments and is no marker is passed over, as libjpeg does.
@@ -69,6 +74,15 @@ func readJPEGHeader(data []byte) (jpegHeader, error) {
 			if err := h.frame(marker, body, start); err != nil {
 				return h, err
 			}
+			for i := range h.components {
+				if 6+3*i+1 < len(body) {
+					ids[i], h.sampling[i] = body[6+3*i], body[6+3*i+1]
+				}
+			}
+		case marker == 0xe0:
+			jfif = jfif || len(body) >= 14 && string(body[:5]) == "JFIF\x00"
+		case marker == 0xee && len(body) >= 12 && string(body[:5]) == "Adobe":
+			transform = int(body[11])
 		case marker == 0xf7:
 			return h, fault.Unsupportedf("unsupported_picture", "JPEG: the JPEG-LS variant is not read; convert the file to PNG first")
 		case marker == 0xda:
@@ -86,6 +100,7 @@ func readJPEGHeader(data []byte) (jpegHeader, error) {
 		}
 		at += n
 	}
+	h.ycc = h.components == 3 && (jfif || transform > 0 || transform < 0 && string(ids[:3]) != "RGB")
 	if h.width == 0 && h.end >= 0 {
 		return h, fault.Corruptf("corrupt_picture", "JPEG: no frame header before the end marker at byte %d", h.end)
 	}
@@ -129,31 +144,40 @@ func (h *jpegHeader) frame(marker byte, body []byte, at int) error {
 	return nil
 }
 
-func (t *Tools) decodeJPEG(data []byte, o PictureOptions, info *PictureInfo) (*vision.Picture, error) {
+// admitJPEG reads the header and refuses what is not to be decoded.
+func admitJPEG(data []byte, o PictureOptions, info *PictureInfo) (jpegHeader, error) {
 	h, err := readJPEGHeader(data)
 	if err != nil {
-		return nil, err
+		return h, err
 	}
 	if h.width == 0 {
-		return nil, fault.Corruptf("truncated", "JPEG: the file is cut off within its header, after %d bytes; fetch it again", len(data))
+		return h, fault.Corruptf("truncated", "JPEG: the file is cut off within its header, after %d bytes; fetch it again", len(data))
 	}
 	info.Width, info.Height, info.Bits, info.Orientation = h.width, h.height, 8, exifOrientation(h.exif)
 	if info.Orientation == 0 {
 		info.Orientation = xmpOrientation(h.xmp)
 	}
 	if err := o.admit(info.Format, h.width, h.height); err != nil {
-		return nil, err
+		return h, err
 	}
 	// Every block of 8 x 8 takes one bit at the least: a header that promises more than the file can hold
 	// is not worth allocating for.
 	if blocks := int64(h.width+7) / 8 * (int64(h.height+7) / 8); blocks > 8*int64(len(data)) {
-		return nil, fault.Corruptf("truncated", "JPEG: the header says %d x %d pixels, and %d bytes cannot hold them; fetch the file again", h.width, h.height, len(data))
+		return h, fault.Corruptf("truncated", "JPEG: the header says %d x %d pixels, and %d bytes cannot hold them; fetch the file again", h.width, h.height, len(data))
 	}
 	if h.end < 0 && !o.AllowTruncated {
-		return nil, fault.Corruptf("truncated", "JPEG: the file is cut off: no end marker in its %d bytes; fetch it again, or set image.allow_truncated", len(data))
+		return h, fault.Corruptf("truncated", "JPEG: the file is cut off: no end marker in its %d bytes; fetch it again, or set image.allow_truncated", len(data))
 	}
 	if h.scans == 0 {
-		return nil, fault.Corruptf("corrupt_picture", "JPEG: a header without a picture, in %d bytes", len(data))
+		return h, fault.Corruptf("corrupt_picture", "JPEG: a header without a picture, in %d bytes", len(data))
+	}
+	return h, nil
+}
+
+func (t *Tools) decodeJPEG(data []byte, o PictureOptions, info *PictureInfo) (*vision.Picture, error) {
+	h, err := admitJPEG(data, o, info)
+	if err != nil {
+		return nil, err
 	}
 	if o.Decoder == "turbo" {
 		if t == nil || t.Turbo == nil {
@@ -165,8 +189,24 @@ func (t *Tools) decodeJPEG(data []byte, o PictureOptions, info *PictureInfo) (*v
 	return goJPEG(data, h, o)
 }
 
+// scaled gives the header's size at the smallest of 1, 1/2, 1/4 and 1/8 at which the shorter side is not below
+// least; libjpeg rounds sizes up.
+func (h jpegHeader) scaled(least int) jpegHeader {
+	if least <= 0 {
+		return h
+	}
+	for _, n := range []int{8, 4, 2} {
+		if w, t := (h.width+n-1)/n, (h.height+n-1)/n; min(w, t) >= least {
+			h.width, h.height = w, t
+			break
+		}
+	}
+	return h
+}
+
 // picture decodes with libjpeg-turbo.
 func (t *TurboJPEG) picture(data []byte, h jpegHeader, o PictureOptions) (*vision.Picture, error) {
+	h = h.scaled(o.ScaledFor)
 	n := h.width * h.height
 	format, size := int32(tjRGB), 3
 	if h.components == 4 {
@@ -225,3 +265,53 @@ func goJPEG(data []byte, h jpegHeader, o PictureOptions) (*vision.Picture, error
 	}
 	return vision.RGB(&vision.Picture{Width: img.Width, Height: img.Height, Channels: len(pix) / (img.Width * img.Height), Pix: pix}), nil
 }
+
+// jpegRows decodes an ordinary picture, three components in YCbCr and whole, to rows that are converted when
+// they are asked for: a crop needs not all of them, and what it needs never leaves the cache. done says that
+// nothing refers to the planes any more. It returns nil where the general way has to be taken, which also
+// finds the words for what is wrong.
+func (t *Tools) jpegRows(data []byte, h jpegHeader, o PictureOptions) (rows *jpeg.Rows, done func()) {
+	if !h.ycc || o.AllowTruncated || o.ScaledFor > 0 {
+		return nil, nil
+	}
+	if o.Decoder != "turbo" {
+		if h.arithmetic {
+			return nil, nil
+		}
+		rows, err := jpeg.DecodeRows(data, jpeg.Options{})
+		if err != nil {
+			return nil, nil
+		}
+		return rows, func() {}
+	}
+	luma := h.sampling[0]
+	if t == nil || t.Turbo == nil || h.sampling[1] != 0x11 || h.sampling[2] != 0x11 || luma != 0x11 && luma != 0x21 && luma != 0x22 {
+		return nil, nil
+	}
+	hmax, vmax := int(luma>>4), int(luma&15)
+	wide, high := (h.width+hmax-1)/hmax, (h.height+vmax-1)/vmax // of chroma
+	buffer, _ := planeBuffers.Get().(*[]uint8)
+	if buffer == nil {
+		buffer = new([]uint8)
+	}
+	size := wide * high * (hmax*vmax + 2)
+	if cap(*buffer) < size {
+		*buffer = make([]uint8, size)
+	}
+	b := (*buffer)[:size]
+	first := wide * high * hmax * vmax
+	planes := [3]jpeg.Plane{
+		{Pix: b[:first], Stride: wide * hmax, H: hmax, V: vmax},
+		{Pix: b[first : first+wide*high], Stride: wide, H: 1, V: 1},
+		{Pix: b[first+wide*high:], Stride: wide, H: 1, V: 1},
+	}
+	if !t.Turbo.planes(data, planes, h.width, h.height) {
+		planeBuffers.Put(buffer)
+		return nil, nil
+	}
+	return jpeg.NewRows(h.width, h.height, planes), func() { planeBuffers.Put(buffer) }
+}
+
+// planeBuffers keeps the memory of planes for the next picture: the system takes longer to give and clear
+// new pages than the colours of a picture take.
+var planeBuffers sync.Pool

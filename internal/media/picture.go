@@ -36,6 +36,9 @@ type PictureOptions struct {
 	// Decoder of JPEG files: "go" (also ""), or "turbo", libjpeg-turbo in Tools.Turbo. Both give Pillow's
 	// pixels; the library is faster. All other formats are decoded in Go.
 	Decoder string
+	// ScaledFor lets JPEG files be decoded at 1/2, 1/4 or 1/8 of their size, the smallest at which the
+	// shorter side is not below it; 0 decodes them whole. Only Decoder "turbo" can.
+	ScaledFor int
 	// MaxPixels bounds width times height, 0: DefaultMaxPixels. It is held against the header before
 	// anything is allocated.
 	MaxPixels int64
@@ -98,6 +101,48 @@ func (t *Tools) DecodePicture(data []byte, o PictureOptions) (pix *vision.Pictur
 	return pix, info, nil
 }
 
+// DecodeCrop is DecodePicture and [vision.ResizeCrop] in one: planes [3][size][size]. An ordinary JPEG takes a
+// shorter way to the same bits, in which only what survives the crop is brought to full size and to RGB.
+func (t *Tools) DecodeCrop(data []byte, o PictureOptions, size int) ([]uint8, PictureInfo, error) {
+	if chw, info := t.cropJPEG(data, o, size); chw != nil {
+		return chw, info, nil
+	}
+	pix, info, err := t.DecodePicture(data, o)
+	if err != nil {
+		return nil, info, err
+	}
+	chw, err := vision.ResizeCrop(pix, size)
+	if err != nil {
+		return nil, info, fault.Corruptf("corrupt_picture", "%s: %w", info.Format, err)
+	}
+	return chw, info, nil
+}
+
+// cropJPEG is the shorter way; nil when it cannot be taken, for whatever reason.
+func (t *Tools) cropJPEG(data []byte, o PictureOptions, size int) (chw []uint8, info PictureInfo) {
+	if o.check() != nil || !bytes.HasPrefix(data, []byte("\xff\xd8\xff")) {
+		return nil, info
+	}
+	info = PictureInfo{Format: "JPEG", Decoder: "go"}
+	h, err := admitJPEG(data, o, &info)
+	if err != nil || o.ApplyOrientation && info.Orientation > 1 {
+		return nil, info
+	}
+	rows, done := t.jpegRows(data, h, o)
+	if rows == nil {
+		return nil, info
+	}
+	defer done()
+	if o.Decoder == "turbo" {
+		info.Decoder = "turbo"
+	}
+	chw, err = vision.ResizeCropRows(h.width, h.height, rows.Row, size)
+	if err != nil {
+		return nil, info
+	}
+	return chw, info
+}
+
 func (o PictureOptions) check() error {
 	for _, c := range []struct {
 		name, value string
@@ -110,6 +155,9 @@ func (o PictureOptions) check() error {
 		if c.value != "" && !slices.Contains(c.allowed, c.value) {
 			return fault.Usagef("%s %q for pictures, want one of %s", c.name, c.value, strings.Join(c.allowed, ", "))
 		}
+	}
+	if o.ScaledFor < 0 || o.ScaledFor > 0 && o.Decoder != "turbo" {
+		return fault.Usagef("scaled decoding for %d pixels by decoder %q: only turbo can", o.ScaledFor, o.Decoder)
 	}
 	if o.MaxPixels < 0 {
 		return fault.Usagef("max_pixels %d for pictures, want 0 (the default) or more", o.MaxPixels)

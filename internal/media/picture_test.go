@@ -56,6 +56,10 @@ func TestPicturesAreAsPillowReadsThem(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				short, shortInfo, err := tools.DecodeCrop(data, o, 224)
+				if err != nil || !bytes.Equal(short, crop) || shortInfo != info {
+					t.Errorf("%s: DecodeCrop gives something else (%v, %+v and %+v)", im.File, err, shortInfo, info)
+				}
 				if sum := sha256.Sum256(crop); hex.EncodeToString(sum[:]) != im.CropSHA256 {
 					t.Errorf("%s (%s): not Pillow's crop", im.File, im.Mode)
 				}

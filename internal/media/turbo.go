@@ -1,7 +1,10 @@
 package media
 
 import (
+	"runtime"
 	"strings"
+
+	"prep/internal/media/jpeg"
 )
 
 // EnvTurboJPEG is the environment variable that names the libturbojpeg to open in place of the system's:
@@ -16,6 +19,7 @@ type TurboJPEG struct {
 
 	initDecompress func() uintptr
 	decompress     func(handle uintptr, jpeg *byte, size uintptr, dst *byte, width, pitch, height, format, flags int32) int32
+	decompressYUV  func(handle uintptr, jpeg *byte, size uintptr, planes **byte, width int32, strides *int32, height, flags int32) int32
 	errorText      func(handle uintptr) string
 	errorCode      func(handle uintptr) int32
 	destroy        func(handle uintptr) int32
@@ -59,4 +63,23 @@ func (t *TurboJPEG) decode(jpeg, dst []byte, width, height int, format int32) (w
 		return "", text
 	}
 	return text, ""
+}
+
+// planes decompresses to the planes of Y, Cb and Cr, which must have the size that the header's sampling gives
+// them; false when anything was wrong, also what the library only warns of.
+func (t *TurboJPEG) planes(data []byte, p [3]jpeg.Plane, width, height int) bool {
+	handle := t.initDecompress()
+	if handle == 0 {
+		return false
+	}
+	defer t.destroy(handle)
+	var pin runtime.Pinner // the library is handed an array of pointers
+	defer pin.Unpin()
+	var at [3]*byte
+	var strides [3]int32
+	for i := range p {
+		at[i], strides[i] = &p[i].Pix[0], int32(p[i].Stride)
+		pin.Pin(at[i])
+	}
+	return t.decompressYUV(handle, &data[0], uintptr(len(data)), &at[0], int32(width), &strides[0], int32(height), tjAccurateDCT|tjLimitScans) == 0
 }

@@ -49,6 +49,7 @@ func bindTurboJPEG(path string, lib uintptr) *TurboJPEG {
 	}{
 		{"tjInitDecompress", &t.initDecompress},
 		{"tjDecompress2", &t.decompress},
+		{"tjDecompressToYUVPlanes", &t.decompressYUV},
 		{"tjGetErrorStr2", &t.errorText},
 		{"tjGetErrorCode", &t.errorCode},
 		{"tjDestroy", &t.destroy},

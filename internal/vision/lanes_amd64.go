@@ -72,7 +72,7 @@ func (k *lanesKernel) newTaps(w *weights) *taps {
 type lanesScratch struct {
 	ring  []uint8 // groups after the horizontal pass
 	quads []uint8
-	edge  []uint8 // copies of rows: those whose last loads would reach beyond the picture, and grey ones
+	edge  []uint8 // rows of their own: those whose last loads would reach beyond the picture, grey ones, made ones
 	rows  []uint8 // a row of output of whole blocks
 }
 
@@ -88,7 +88,7 @@ func sized(b []uint8, n int) []uint8 {
 
 // run is resample. A picture of one channel goes through as three equal ones, of which one is kept: still
 // several times faster than the plain kernels.
-func (k *lanesKernel) run(out []uint8, p *Picture, across, down *weights) bool {
+func (k *lanesKernel) run(out []uint8, p source, across, down *weights) bool {
 	horizontal, vertical := k.newTaps(across), k.newTaps(down)
 	if horizontal == nil || vertical == nil {
 		return false
@@ -123,8 +123,15 @@ func (k *lanesKernel) run(out []uint8, p *Picture, across, down *weights) bool {
 		next = max(next, from/k.groups*k.groups) // past groups that nothing needs
 		for ; next < from+n; next += k.groups {
 			for i := range k.groups * groupRows {
-				row := p.Pix[(min(top+next*groupRows+i, bottom-1)*p.Width+left)*p.Channels:]
+				y := min(top+next*groupRows+i, bottom-1)
+				var row []uint8
+				if p.Pix != nil {
+					row = p.Pix[(y*p.Width+left)*p.Channels:]
+				}
 				switch e := s.edge[i*reach:][:reach]; {
+				case p.Pix == nil:
+					p.row(e, y, left, right)
+					row = e
 				case p.Channels == 1:
 					triple(e, row)
 					row = e

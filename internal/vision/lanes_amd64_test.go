@@ -21,10 +21,10 @@ func TestVectorKernelsEqualThePlainOnes(t *testing.T) {
 		nw, nh := ShortSide(w, h, size)
 		across, down := bicubic(w, nw, cropOffset(nw, size), size), bicubic(h, nh, cropOffset(nh, size), size)
 		want := make([]uint8, p.Channels*size*size)
-		scalar.run(want, p, across, down)
+		scalar.run(want, source{p, p.row}, across, down)
 		for _, v := range vectors {
 			got := make([]uint8, len(want))
-			if !v.run(got, p, across, down) {
+			if !v.run(got, source{p, p.row}, across, down) {
 				t.Fatalf("%s refused %d x %d to %d", v.name, w, h, size)
 			}
 			if !bytes.Equal(got, want) {

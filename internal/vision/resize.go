@@ -19,6 +19,45 @@ func ResizeCrop(p *Picture, size int) ([]uint8, error) {
 	if err := p.check(); err != nil {
 		return nil, err
 	}
+	return resizeCrop(source{Picture: p, row: p.row}, size)
+}
+
+// ResizeCropRows is ResizeCrop for a picture of three channels whose rows are made when they are asked for:
+// row writes the pixels from to to (excluded) of row y to dst. Only what the crop needs is asked for, from
+// the top down, some rows more than once.
+func ResizeCropRows(width, height int, row func(dst []uint8, y, from, to int), size int) ([]uint8, error) {
+	if width < 1 || height < 1 || width > MaxSide || height > MaxSide {
+		return nil, fmt.Errorf("a picture of %d x %d pixels, want 1 to %d on each side", width, height, MaxSide)
+	}
+	return resizeCrop(source{Picture: &Picture{Width: width, Height: height, Channels: 3}, row: row}, size)
+}
+
+// source is a picture to be resized, of which Pix may be missing.
+type source struct {
+	*Picture
+	row func(dst []uint8, y, from, to int)
+}
+
+func (p *Picture) row(dst []uint8, y, from, to int) {
+	line := p.Width * p.Channels
+	copy(dst, p.Pix[y*line+from*p.Channels:y*line+to*p.Channels])
+}
+
+// whole gives the picture with its pixels.
+func (s source) whole() *Picture {
+	if s.Pix != nil {
+		return s.Picture
+	}
+	p := *s.Picture
+	line := p.Width * p.Channels
+	p.Pix = make([]uint8, line*p.Height)
+	for y := range p.Height {
+		s.row(p.Pix[y*line:][:line], y, 0, p.Width)
+	}
+	return &p
+}
+
+func resizeCrop(p source, size int) ([]uint8, error) {
 	if err := checkSize(size); err != nil {
 		return nil, err
 	}
@@ -28,7 +67,9 @@ func ResizeCrop(p *Picture, size int) ([]uint8, error) {
 	out := make([]uint8, p.Channels*size*size)
 	turned := verticalFirst(p.Width, p.Height, width, height)
 	if turned { // rows for columns, and back
-		p, across, down = transpose(p, across, down)
+		var t *Picture
+		t, across, down = transpose(p.whole(), across, down)
+		p = source{Picture: t, row: t.row}
 	}
 	for _, r := range resamplers() {
 		if r.run(out, p, across, down) {
@@ -75,12 +116,12 @@ type resampler struct {
 	name string
 	// run writes planes [p.Channels][rows][columns] to out. It reports false, with nothing written, when
 	// the picture is not of its kind.
-	run func(out []uint8, p *Picture, across, down *weights) bool
+	run func(out []uint8, p source, across, down *weights) bool
 }
 
 // scalar is the plain twin.
-var scalar = resampler{"scalar", func(out []uint8, p *Picture, across, down *weights) bool {
-	resample(out, p, across, down)
+var scalar = resampler{"scalar", func(out []uint8, p source, across, down *weights) bool {
+	resample(out, p.whole(), across, down)
 	return true
 }}
 

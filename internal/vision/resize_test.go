@@ -83,12 +83,18 @@ func TestResizeCropIsThePartOfTheWhole(t *testing.T) {
 			if !bytes.Equal(got, want) {
 				t.Errorf("%d x %d x %d to %d: not the centre of the whole picture's resize", s[0], s[1], channels, s[2])
 			}
+			if channels == 3 {
+				rows, err := ResizeCropRows(p.Width, p.Height, p.row, s[2])
+				if err != nil || !bytes.Equal(rows, want) {
+					t.Errorf("%d x %d to %d row by row: not the same (%v)", s[0], s[1], s[2], err)
+				}
+			}
 			// Each on its own, the plain twin too.
 			w, h := ShortSide(s[0], s[1], s[2])
 			for _, r := range resamplers() {
 				clear(got)
 				across, down := bicubic(s[0], w, cropOffset(w, s[2]), s[2]), bicubic(s[1], h, cropOffset(h, s[2]), s[2])
-				if !verticalFirst(s[0], s[1], w, h) && r.run(got, p, across, down) && !bytes.Equal(got, want) {
+				if !verticalFirst(s[0], s[1], w, h) && r.run(got, source{p, p.row}, across, down) && !bytes.Equal(got, want) {
 					t.Errorf("%d x %d x %d to %d by %s: not the centre of the whole picture's resize", s[0], s[1], channels, s[2], r.name)
 				}
 			}

@@ -61,8 +61,12 @@ func interleave(dst []uint8, rows [][]uint8) {
 }
 
 func rowRGB(dst []uint8, rows [][]uint8) {
-	luma := rows[0]
-	cb, cr := rows[1][:len(luma)], rows[2][:len(luma)]
+	n := fastRGB(dst, rows[0], rows[1], rows[2])
+	plainRGB(dst[3*n:], rows[0][n:], rows[1][n:], rows[2][n:])
+}
+
+func plainRGB(dst, luma, cb, cr []uint8) {
+	cb, cr = cb[:len(luma)], cr[:len(luma)]
 	for x, l := range luma {
 		b, r := cb[x], cr[x]
 		y := int32(l)
@@ -113,7 +117,7 @@ func newUpsampler(d *decoder, c *component) upsampler {
 	u.smooth = u.across == 1 && u.down == 2 || u.across == 2 && u.down <= 2 && u.wide > 2
 	if u.across > 1 || u.down > 1 {
 		u.out = make([]uint8, u.across*u.wide)
-		u.sums = make([]uint16, u.wide)
+		u.sums = make([]uint16, u.wide+2)
 	}
 	return u
 }
@@ -168,18 +172,23 @@ func fancyDown(dst, near, far []uint8, bias uint16) {
 }
 
 // fancyBoth doubles both ways (h2v2): first the column sums 3 near + far, then across with 8 and 7 as
-// roundings. sums is scratch.
+// roundings. sums is scratch, two longer than near.
 func fancyBoth(dst, near, far []uint8, sums []uint16) {
-	n := len(near)
-	far, sums = far[:n], sums[:n]
-	for i, v := range near {
-		sums[i] = 3*uint16(v) + uint16(far[i])
+	done := fastBoth(dst, near, far, sums)
+	if done == 0 {
+		for i, v := range near {
+			sums[1+i] = 3*uint16(v) + uint16(far[i])
+		}
+		sums[0], sums[len(near)+1] = sums[1], sums[len(near)]
 	}
-	dst[0] = uint8((4*sums[0] + 8) >> 4)
-	for i := 0; i+1 < n; i++ {
-		l, r := sums[i], sums[i+1]
-		dst[2*i+1] = uint8((3*l + r + 7) >> 4)
-		dst[2*i+2] = uint8((3*r + l + 8) >> 4)
+	plainBoth(dst[2*done:], sums[done:])
+}
+
+// plainBoth writes two samples for each of the sums but the first and the last.
+func plainBoth(dst []uint8, sums []uint16) {
+	for i := 1; i+1 < len(sums); i++ {
+		three := 3 * sums[i]
+		d := dst[2*i-2 : 2*i : 2*i]
+		d[0], d[1] = uint8((three+sums[i-1]+8)>>4), uint8((three+sums[i+1]+7)>>4)
 	}
-	dst[2*n-1] = uint8((4*sums[n-1] + 7) >> 4)
 }

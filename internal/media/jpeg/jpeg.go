@@ -92,29 +92,36 @@ type decoder struct {
 // allocated that the frame header's size (capped by Options.MaxPixels) does not ask for.
 func Decode(data []byte, o Options) (*Image, error) {
 	d := &decoder{data: data, allowDamage: o.AllowDamage}
-	err := d.markers(o)
-	if err != nil {
-		if _, no := err.(*UnsupportedError); no || !o.AllowDamage || !d.begun() {
-			return nil, err
+	damage := d.decode(o)
+	if damage != nil {
+		if _, no := damage.(*UnsupportedError); no || !o.AllowDamage || !d.begun() {
+			return nil, damage
 		}
 	}
-	if !d.begun() {
-		return nil, d.errorf("no picture before the end marker")
+	img, err := d.output()
+	if err != nil {
+		return nil, err
+	}
+	img.Damage = damage
+	return img, nil
+}
+
+// decode reads all there is and makes samples of it; also of what there was before an error.
+func (d *decoder) decode(o Options) error {
+	err := d.markers(o)
+	if err == nil && !d.begun() {
+		return d.errorf("no picture before the end marker")
 	}
 	for i := range d.comp {
 		switch c := &d.comp[i]; {
+		case c.plane == nil: // nothing has begun
 		case !c.seen: // no scan had it
 			c.grey()
 		case d.progressive:
 			c.reconstruct()
 		}
 	}
-	img, e := d.output()
-	if e != nil {
-		return nil, e
-	}
-	img.Damage = err
-	return img, nil
+	return err
 }
 
 // begun reports whether a scan has started.

@@ -1,0 +1,196 @@
+#include "textflag.h"
+
+// The places of the 16 bytes of R, G and B in the three registers of output.
+DATA red0<>+0(SB)/8, $0x8002808001808000
+DATA red0<>+8(SB)/8, $0x0580800480800380
+GLOBL red0<>(SB), RODATA|NOPTR, $16
+DATA green0<>+0(SB)/8, $0x0280800180800080
+DATA green0<>+8(SB)/8, $0x8080048080038080
+GLOBL green0<>(SB), RODATA|NOPTR, $16
+DATA blue0<>+0(SB)/8, $0x8080018080008080
+DATA blue0<>+8(SB)/8, $0x8004808003808002
+GLOBL blue0<>(SB), RODATA|NOPTR, $16
+DATA red1<>+0(SB)/8, $0x8080078080068080
+DATA red1<>+8(SB)/8, $0x800a808009808008
+GLOBL red1<>(SB), RODATA|NOPTR, $16
+DATA green1<>+0(SB)/8, $0x8007808006808005
+DATA green1<>+8(SB)/8, $0x0a80800980800880
+GLOBL green1<>(SB), RODATA|NOPTR, $16
+DATA blue1<>+0(SB)/8, $0x0780800680800580
+DATA blue1<>+8(SB)/8, $0x8080098080088080
+GLOBL blue1<>(SB), RODATA|NOPTR, $16
+DATA red2<>+0(SB)/8, $0x0d80800c80800b80
+DATA red2<>+8(SB)/8, $0x80800f80800e8080
+GLOBL red2<>(SB), RODATA|NOPTR, $16
+DATA green2<>+0(SB)/8, $0x80800c80800b8080
+DATA green2<>+8(SB)/8, $0x800f80800e80800d
+GLOBL green2<>(SB), RODATA|NOPTR, $16
+DATA blue2<>+0(SB)/8, $0x800c80800b80800a
+DATA blue2<>+8(SB)/8, $0x0f80800e80800d80
+GLOBL blue2<>(SB), RODATA|NOPTR, $16
+
+// 128, the middle of chroma.
+DATA centre<>+0(SB)/4, $0x00800080
+GLOBL centre<>(SB), RODATA|NOPTR, $4
+
+// 1.402 - 1 in 16-bit fixed point.
+DATA redOfCr<>+0(SB)/4, $0x66e966e9
+GLOBL redOfCr<>(SB), RODATA|NOPTR, $4
+
+// 1.772 - 2.
+DATA blueOfCb<>+0(SB)/4, $0xc5a2c5a2
+GLOBL blueOfCb<>(SB), RODATA|NOPTR, $4
+
+// -0.34414 of Cb and 1 - 0.71414 of Cr.
+DATA greenOf<>+0(SB)/4, $0x492ea7e6
+GLOBL greenOf<>(SB), RODATA|NOPTR, $4
+
+// Half, for the shift by 16.
+DATA half<>+0(SB)/4, $0x00008000
+GLOBL half<>(SB), RODATA|NOPTR, $4
+
+// 1.
+DATA one<>+0(SB)/4, $0x00010001
+GLOBL one<>(SB), RODATA|NOPTR, $4
+
+// 7.
+DATA seven<>+0(SB)/4, $0x00070007
+GLOBL seven<>(SB), RODATA|NOPTR, $4
+
+// 8.
+DATA eight<>+0(SB)/4, $0x00080008
+GLOBL eight<>(SB), RODATA|NOPTR, $4
+
+// func rgbAVX2(dst, luma, cb, cr *uint8, n int)
+TEXT ·rgbAVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), DI
+	MOVQ luma+8(FP), SI
+	MOVQ cb+16(FP), R8
+	MOVQ cr+24(FP), R9
+	MOVQ n+32(FP), CX
+	VPBROADCASTD centre<>(SB), Y15
+	VPBROADCASTD redOfCr<>(SB), Y14
+	VPBROADCASTD blueOfCb<>(SB), Y13
+	VPBROADCASTD greenOf<>(SB), Y12
+	VPBROADCASTD half<>(SB), Y11
+	VPBROADCASTD one<>(SB), Y10
+
+rgbLoop:
+	VPMOVZXBW (SI), Y0
+	VPMOVZXBW (R8), Y1
+	VPMOVZXBW (R9), Y2
+	VPSUBW Y15, Y1, Y1
+	VPSUBW Y15, Y2, Y2
+
+	// red: y + cr + (26345 cr + half) >> 16, the product as its upper half of twice cr, and halved
+	VPADDW Y2, Y2, Y3
+	VPMULHW Y14, Y3, Y3
+	VPADDW Y10, Y3, Y3
+	VPSRAW $1, Y3, Y3
+	VPADDW Y2, Y3, Y3
+	VPADDW Y0, Y3, Y3
+
+	// blue: y + 2 cb + (-14942 cb + half) >> 16
+	VPADDW Y1, Y1, Y4
+	VPMULHW Y13, Y4, Y5
+	VPADDW Y10, Y5, Y5
+	VPSRAW $1, Y5, Y5
+	VPADDW Y4, Y5, Y5
+	VPADDW Y0, Y5, Y5
+
+	// green: y - cr + (-22554 cb + 18734 cr + half) >> 16
+	VPUNPCKLWD Y2, Y1, Y6
+	VPUNPCKHWD Y2, Y1, Y7
+	VPMADDWD Y12, Y6, Y6
+	VPMADDWD Y12, Y7, Y7
+	VPADDD Y11, Y6, Y6
+	VPADDD Y11, Y7, Y7
+	VPSRAD $16, Y6, Y6
+	VPSRAD $16, Y7, Y7
+	VPACKSSDW Y7, Y6, Y6
+	VPSUBW Y2, Y6, Y6
+	VPADDW Y0, Y6, Y6
+
+	// to bytes, 16 of each
+	VPACKUSWB Y6, Y3, Y3
+	VPACKUSWB Y5, Y5, Y5
+	VPERMQ $0xd8, Y3, Y3
+	VPERMQ $0xd8, Y5, Y5
+	VEXTRACTI128 $1, Y3, X4
+
+	VPSHUFB red0<>(SB), X3, X6
+	VPSHUFB green0<>(SB), X4, X7
+	VPSHUFB blue0<>(SB), X5, X8
+	VPOR X7, X6, X6
+	VPOR X8, X6, X6
+	VMOVDQU X6, (DI)
+	VPSHUFB red1<>(SB), X3, X6
+	VPSHUFB green1<>(SB), X4, X7
+	VPSHUFB blue1<>(SB), X5, X8
+	VPOR X7, X6, X6
+	VPOR X8, X6, X6
+	VMOVDQU X6, 16(DI)
+	VPSHUFB red2<>(SB), X3, X6
+	VPSHUFB green2<>(SB), X4, X7
+	VPSHUFB blue2<>(SB), X5, X8
+	VPOR X7, X6, X6
+	VPOR X8, X6, X6
+	VMOVDQU X6, 32(DI)
+	ADDQ $16, SI
+	ADDQ $16, R8
+	ADDQ $16, R9
+	ADDQ $48, DI
+	SUBQ $16, CX
+	JG rgbLoop
+	VZEROUPPER
+	RET
+
+// func sumsAVX2(sums *uint16, near, far *uint8, n int)
+TEXT ·sumsAVX2(SB), NOSPLIT, $0-32
+	MOVQ sums+0(FP), DI
+	MOVQ near+8(FP), SI
+	MOVQ far+16(FP), R8
+	MOVQ n+24(FP), CX
+
+sumsLoop:
+	VPMOVZXBW (SI), Y0
+	VPMOVZXBW (R8), Y1
+	VPADDW Y0, Y1, Y1
+	VPADDW Y0, Y0, Y0
+	VPADDW Y0, Y1, Y1
+	VMOVDQU Y1, (DI)
+	ADDQ $16, SI
+	ADDQ $16, R8
+	ADDQ $32, DI
+	SUBQ $16, CX
+	JG sumsLoop
+	VZEROUPPER
+	RET
+
+// func spreadAVX2(dst *uint8, sums *uint16, n int)
+TEXT ·spreadAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ sums+8(FP), SI
+	MOVQ n+16(FP), CX
+	VPBROADCASTD seven<>(SB), Y15
+	VPBROADCASTD eight<>(SB), Y14
+
+spreadLoop:
+	VMOVDQU (SI), Y0
+	VPADDW Y0, Y0, Y1
+	VPADDW Y0, Y1, Y1
+	VPADDW -2(SI), Y1, Y2
+	VPADDW 2(SI), Y1, Y3
+	VPADDW Y14, Y2, Y2
+	VPADDW Y15, Y3, Y3
+	VPSRLW $4, Y2, Y2
+	VPSRLW $4, Y3, Y3
+	VPSLLW $8, Y3, Y3
+	VPOR Y3, Y2, Y2
+	VMOVDQU Y2, (DI)
+	ADDQ $32, SI
+	ADDQ $32, DI
+	SUBQ $16, CX
+	JG spreadLoop
+	VZEROUPPER
+	RET

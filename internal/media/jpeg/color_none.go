@@ -1,0 +1,6 @@
+//go:build !amd64
+
+package jpeg
+
+func fastRGB(dst, luma, cb, cr []uint8) int              { return 0 }
+func fastBoth(dst, near, far []uint8, sums []uint16) int { return 0 }
