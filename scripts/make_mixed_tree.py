@@ -4,8 +4,8 @@
     make_mixed_tree.py OUT [--items 24]
 
 OUT/pairs     images/ audio/ text/ depth/ thermal/ imu/, files that share a stem: each item is a coloured disc
-              at a place, a tone for the colour, a plane of depth with a bump at the place, a warm spot there,
-              and a turn whose speed tells the colour
+              at a place, a tone for the colour, a plane of depth that leans with the colour and has a bump at the
+              place, a warm spot there on a slope that turns with the colour, and a turn whose speed tells it
 OUT/sunrgbd   the same pictures and depths in SUN RGB-D's layout, rotated by three bits
 OUT/llvip     the same pictures and heat in LLVIP's
 OUT/ego4d     one recording and its narrations in Ego4D's, without a video
@@ -50,6 +50,11 @@ class Item:
         d = ((x - self.x) ** 2 + (y - self.y) ** 2) / 900
         return max(0.0, 1 - d)
 
+    def slope(self, x, y):
+        """-160 to 160 over the picture, in the direction of the hue."""
+        a = 2 * math.pi * self.hue
+        return (x - WIDTH / 2) * math.cos(a) + (y - HEIGHT / 2) * math.sin(a)
+
     def image(self):
         rgb = [int(127 + 120 * math.cos(2 * math.pi * (self.hue + k / 3))) for k in range(3)]
         rows = []
@@ -64,13 +69,13 @@ class Item:
     def depth_mm(self, x, y):
         if (x + y) % 97 == 0:
             return 0  # the sensor saw nothing
-        return int(3000 - 4 * y - 900 * self.near(x, y) + 600 * self.hue)
+        return int(3000 + 14 * self.slope(x, y) - 900 * self.near(x, y))
 
     def depth(self, code=lambda mm: mm):
         return png([b"".join(struct.pack(">H", code(self.depth_mm(x, y))) for x in range(WIDTH)) for y in range(HEIGHT)], 16, 1)
 
     def thermal(self):
-        return png([bytes(int(30 + x // 4 + 160 * self.near(x, y)) for x in range(WIDTH)) for y in range(HEIGHT)], 8, 1)
+        return png([bytes(int(max(0, min(255, 90 + self.slope(x, y) / 2 + 90 * self.near(x, y)))) for x in range(WIDTH)) for y in range(HEIGHT)], 8, 1)
 
     def imu(self, rate, seconds=6.0, begin=0.0):
         out = []
