@@ -102,7 +102,7 @@ func estimateFloor(mono []float32, c *clipFigures) SNR {
 	rows := n - smooth + 1
 	level := make([]float64, bands*rows)
 	var quantiles [len(floors)][bins]float64
-	order := make([]uint32, rows)
+	order, scratch := make([]uint32, rows), make([]uint32, rows)
 	band := 0
 	for f := range bins {
 		row := power[f*n:][:n]
@@ -125,7 +125,7 @@ func estimateFloor(mono []float32, c *clipFigures) SNR {
 		}
 		end := rows
 		for i := len(floors) - 1; i >= 0; i-- { // what lies below a quantile holds the lower ones
-			quantiles[i][f], end = quantile(order, end, floors[i].quantile)
+			quantiles[i][f], end = quantile(order, scratch, end, floors[i].quantile)
 		}
 	}
 	var values [len(floors)]float64
@@ -248,12 +248,13 @@ func spectra(x, y []float32) (power []float32, keep []int, zero float64) {
 }
 
 // quantile interpolates linearly at position q(n-1) of the order statistics of the n floats whose bits v
-// holds. Its first end elements, at least two, must be the smallest and include those needed. It reorders v; the new end
+// holds. Its first end elements, at least two, must be the smallest and include those needed. It reorders v, with
+// the help of scratch of the same length; the new end
 // bounds what includes the lower quantiles.
-func quantile(v []uint32, end int, q float64) (float64, int) {
+func quantile(v, scratch []uint32, end int, q float64) (float64, int) {
 	p := q * float64(len(v)-1)
 	i := int(p)
-	selectRank(v[:end], i)
+	selectRank(v[:end], scratch, i)
 	low := float64(math.Float32frombits(v[i]))
 	if i+1 >= end {
 		return low, i + 1
@@ -263,39 +264,44 @@ func quantile(v []uint32, end int, q float64) (float64, int) {
 }
 
 // selectRank reorders v so that v[k] is what it would be in sorted order, with nothing greater before it and
-// nothing less after it (Hoare's FIND).
-func selectRank(v []uint32, k int) {
-	low, high := 0, len(v)-1
-	for low < high {
-		if high-low < 12 {
-			insertionSort(v[low : high+1])
-			return
-		}
-		mid := (low + high) / 2
-		pivot := max(min(v[low], v[mid]), min(max(v[low], v[mid]), v[high]))
-		i, j := low, high
-		for i <= j {
-			for v[i] < pivot {
-				i++
-			}
-			for v[j] > pivot {
-				j--
-			}
-			if i <= j {
-				v[i], v[j] = v[j], v[i]
-				i++
-				j--
-			}
-		}
+// nothing less after it: Hoare's FIND, with a partition into scratch that has no branch to mispredict. scratch
+// is at least as long as v.
+func selectRank(v, scratch []uint32, k int) {
+	for len(v) > 12 {
+		n := len(v)
+		a, b, c := v[0], v[n/2], v[n-1]
+		pivot := max(min(a, b), min(max(a, b), c))
+		less := partition(v, scratch[:n], pivot)
 		switch {
-		case k <= j:
-			high = j
-		case k >= i:
-			low = i
-		default:
-			return
+		case k < less:
+			v = v[:less]
+			continue
+		case less == 0 && pivot < math.MaxUint32: // the pivot is the least: its equals come first
+			less = partition(v, scratch[:n], pivot+1)
+			if k < less {
+				return
+			}
 		}
+		v, k = v[less:], k-less
 	}
+	insertionSort(v)
+}
+
+// partition moves what is less than pivot to the front and says how many that is.
+func partition(v, scratch []uint32, pivot uint32) int {
+	front, back := 0, len(v)-1
+	for _, x := range v {
+		scratch[front] = x
+		scratch[back] = x
+		less := 0
+		if x < pivot {
+			less = 1
+		}
+		front += less
+		back -= 1 - less
+	}
+	copy(v, scratch)
+	return front
 }
 
 func insertionSort(v []uint32) {

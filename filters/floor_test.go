@@ -134,7 +134,7 @@ func TestFloorSteps(t *testing.T) {
 				row := power[f*n:]
 				order[i] = math.Float32bits((row[i] + row[i+1] + row[i+2]) / 3)
 			}
-			q[f], _ = quantile(order, len(order), c.q)
+			q[f], _ = quantile(order, make([]uint32, len(order)), len(order), c.q)
 			sum += q[f]
 		}
 		runningMedian(&m, &q)
@@ -166,7 +166,7 @@ func TestQuantileIsThatOfSorted(t *testing.T) {
 		end := n
 		for _, q := range []float64{0.5, 0.15, 0.05, 0} {
 			var got float64
-			got, end = quantile(bits, max(end, 2), q)
+			got, end = quantile(bits, make([]uint32, n), max(end, 2), q)
 			p := q * float64(n-1)
 			i := int(p)
 			want := v[i] + (p-float64(i))*(v[min(i+1, n-1)]-v[i])
