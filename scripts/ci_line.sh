@@ -40,7 +40,7 @@ echo "identical files"
 
 say "killed ten times, then completed"
 rm -rf "$work/killed"
-committed() { find "$work/killed/.prep/rows" -name '*.json' 2>/dev/null | wc -l; }
+committed() { { find "$work/killed/.prep/rows" -name '*.json' 2>/dev/null || true; } | wc -l; }
 for _ in 1 2 3 4 5 6 7 8 9 10; do
   # Once none to three more tasks are committed, and then at any moment of the next.
   until=$(($(committed) + RANDOM % 4))
