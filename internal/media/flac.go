@@ -868,24 +868,61 @@ func fixedPredict(out []int32, order int) {
 	}
 }
 
-// linearPredict adds sum(c[j] x[i-1-j]) >> shift to the residual in place. Order 8 is what encoders use at
-// their default level.
+// linearPredict adds sum(c[j] x[i-1-j]) >> shift to the residual in place.
 func linearPredict(out []int32, c []int64, shift uint) {
-	order := len(c)
-	if order == 8 {
+	shift &= 63
+	taps := 8 // as many as encoders use at their default level; missing ones are zeros
+	if len(c) > taps {
+		taps = max(12, len(c))
+	}
+	plainPredict(out[:min(taps, len(out))], c, shift)
+	if len(out) <= taps {
+		return
+	}
+	// The newest sample is kept in a register: fetched from memory, where it has just been written, it would
+	// make every step wait for the one before.
+	newest := int64(out[taps-1])
+	c = append(c, make([]int64, taps-len(c))...)
+	switch taps {
+	case 8:
+		c := (*[8]int64)(c)
 		c0, c1, c2, c3, c4, c5, c6, c7 := c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]
 		for h := out; len(h) > 8; h = h[1:] {
 			w := (*[9]int32)(h)
-			w[8] += int32((c0*int64(w[7]) + c1*int64(w[6]) + c2*int64(w[5]) + c3*int64(w[4]) +
-				c4*int64(w[3]) + c5*int64(w[2]) + c6*int64(w[1]) + c7*int64(w[0])) >> shift)
+			sum := c7*int64(w[0]) + c6*int64(w[1]) + c5*int64(w[2]) + c4*int64(w[3]) +
+				c3*int64(w[4]) + c2*int64(w[5]) + c1*int64(w[6])
+			w[8] += int32((sum + c0*newest) >> shift)
+			newest = int64(w[8])
 		}
-		return
+	case 12:
+		c := (*[12]int64)(c)
+		for h := out; len(h) > 12; h = h[1:] {
+			w := (*[13]int32)(h)
+			sum := c[11]*int64(w[0]) + c[10]*int64(w[1]) + c[9]*int64(w[2]) + c[8]*int64(w[3]) +
+				c[7]*int64(w[4]) + c[6]*int64(w[5]) + c[5]*int64(w[6]) + c[4]*int64(w[7]) +
+				c[3]*int64(w[8]) + c[2]*int64(w[9]) + c[1]*int64(w[10])
+			w[12] += int32((sum + c[0]*newest) >> shift)
+			newest = int64(w[12])
+		}
+	default:
+		for i := taps; i < len(out); i++ {
+			w := out[i-taps : i-1]
+			var sum int64
+			for j, x := range w {
+				sum += c[taps-1-j] * int64(x)
+			}
+			out[i] += int32((sum + c[0]*newest) >> shift)
+			newest = int64(out[i])
+		}
 	}
-	for i := order; i < len(out); i++ {
-		w := out[i-order : i]
+}
+
+// plainPredict is linearPredict as it is defined.
+func plainPredict(out []int32, c []int64, shift uint) {
+	for i := len(c); i < len(out); i++ {
 		var sum int64
-		for j, x := range w {
-			sum += c[order-1-j] * int64(x)
+		for j, k := range c {
+			sum += k * int64(out[i-1-j])
 		}
 		out[i] += int32(sum >> shift)
 	}

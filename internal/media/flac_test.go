@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/mewkiz/flac"
@@ -182,6 +183,31 @@ func TestFLACEveryByte(t *testing.T) {
 		s, err := (&Tools{}).decodeSound(context.Background(), in, Segment{})
 		if err == nil && s.MissingSeconds == 0 {
 			t.Fatalf("byte %d was changed and nothing said so", i)
+		}
+	}
+}
+
+// TestLinearPredict holds the fast loops equal to the definition, for every order and short blocks.
+func TestLinearPredict(t *testing.T) {
+	rng := rand.New(rand.NewPCG(8, 8))
+	for order := 1; order <= 32; order++ {
+		for _, n := range []int{order, order + 1, 7, 8, 9, 12, 13, 40, 100} {
+			if n < order {
+				continue
+			}
+			c, x := make([]int64, order), make([]int32, n)
+			for i := range c {
+				c[i] = rng.Int64N(1<<15) - 1<<14
+			}
+			for i := range x {
+				x[i] = int32(rng.Uint32())
+			}
+			want := slices.Clone(x)
+			plainPredict(want, c, 9)
+			linearPredict(x, c, 9)
+			if !slices.Equal(x, want) {
+				t.Fatalf("order %d, %d samples", order, n)
+			}
 		}
 	}
 }
