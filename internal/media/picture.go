@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"image"
 	"image/color"
 	"image/png"
 	"io"
@@ -355,10 +356,26 @@ func decodeTIFF(_ *Tools, data []byte, o PictureOptions, info *PictureInfo) (*vi
 	if info.Orientation == 0 {
 		info.Orientation = xmpOrientation(data)
 	}
-	r = newPictureReader(data)
+	file, padded := wholeTiles(data)
+	r = newPictureReader(file)
+	if padded {
+		whole, err := tiff.DecodeConfig(r)
+		if err != nil {
+			return nil, pictureError(info.Format, r, err)
+		}
+		if err := o.admit(info.Format, whole.Width, whole.Height); err != nil {
+			return nil, err
+		}
+		r = newPictureReader(file)
+	}
 	img, err := tiff.Decode(r)
 	if err != nil {
 		return nil, pictureError(info.Format, r, err)
+	}
+	if part, ok := img.(interface {
+		SubImage(image.Rectangle) image.Image
+	}); ok && padded {
+		img = part.SubImage(image.Rect(0, 0, info.Width, info.Height))
 	}
 	pix, err := flatten(img, o, config.ColorModel == color.Gray16Model, info)
 	if err != nil {

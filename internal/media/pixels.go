@@ -158,11 +158,14 @@ func unmultiply(rgba []uint8) {
 	for i := 0; i+4 <= len(rgba); i += 4 {
 		p := rgba[i : i+4 : i+4]
 		a := uint32(p[3])
-		if a == 255 || a == 0 {
-			continue
-		}
-		for c := range 3 {
-			p[c] = uint8(min((uint32(p[c])*255+a/2)/a, 255))
+		switch a {
+		case 255:
+		case 0:
+			p[0], p[1], p[2] = 0, 0, 0
+		default: // truncated, as Pillow
+			for c := range 3 {
+				p[c] = uint8(min(uint32(p[c])*255/a, 255))
+			}
 		}
 	}
 }
