@@ -120,6 +120,7 @@ func plainBlockSums(wave, sums []float32, from int) {
 //	value[b] = ln(max(sum_k weight[b][k] P[k], floor))
 func plainFbank(wave, offset []float32, out bank, from, frames int) {
 	var s spectrum
+	var sums [Bins]float32
 	for f := from; f < frames; f++ {
 		x := (*[WindowLength]float32)(wave[f*HopLength:])
 		mean := offset[f]
@@ -140,7 +141,10 @@ func plainFbank(wave, offset []float32, out bank, from, frames int) {
 			for i, w := range t.weight {
 				sum += float32(w * p[i])
 			}
-			out.dst[b*out.stride+f] = (logarithm(max(sum, logFloor)) - out.mean) / out.std
+			sums[b] = max(sum, logFloor)
+		}
+		for b, sum := range sums {
+			out.dst[b*out.stride+f] = (logarithm(sum) - out.mean) / out.std
 		}
 	}
 }
