@@ -4,13 +4,25 @@ import "go.yaml.in/yaml/v3"
 
 // Source says where samples come from and how labels become text.
 type Source struct {
-	Kind         string `yaml:"kind" json:"kind"`
-	Template     string `yaml:"template" json:"template"`
-	AllowOutside bool   `yaml:"allow_outside" json:"allow_outside"`
-	TextLines    int    `yaml:"text_lines" json:"text_lines"`
+	Kind         string    `yaml:"kind" json:"kind"`
+	Template     Templates `yaml:"template" json:"template"`
+	AllowOutside bool      `yaml:"allow_outside" json:"allow_outside"`
+	TextLines    int       `yaml:"text_lines" json:"text_lines"`
 	// What follows is of single layouts.
 	SceneTemplate string `yaml:"scene_template" json:"scene_template"`
 	SUNDepth      string `yaml:"sun_depth" json:"sun_depth"`
+}
+
+// Templates is one text or a list of them.
+type Templates []string
+
+// UnmarshalYAML takes a text as a list of one.
+func (t *Templates) UnmarshalYAML(n *yaml.Node) error {
+	if n.Kind == yaml.ScalarNode {
+		*t = Templates{""}
+		return n.Decode(&(*t)[0])
+	}
+	return n.Decode((*[]string)(t))
 }
 
 // Audio says how sound becomes the tensor [clips,1,128,204].
@@ -45,6 +57,7 @@ type Video struct {
 // Text says how a caption becomes 77 token ids.
 type Text struct {
 	SpecialTokens string `yaml:"special_tokens" json:"special_tokens"`
+	Captions      int    `yaml:"captions" json:"captions"`
 }
 
 // Depth says how depth maps become disparity, [1,224,224].
@@ -107,11 +120,17 @@ type Duplicates struct {
 	Distance int    `yaml:"distance" json:"distance"`
 }
 
+// TextRule is the rule on the length of captions, with the unit that it counts.
+type TextRule struct {
+	Rule `yaml:",inline"`
+	Unit string `yaml:"unit" json:"unit"`
+}
+
 // Filters holds the rules. Values are measured and stored also where a rule is off.
 type Filters struct {
-	SNR     SNRRule `yaml:"snr" json:"snr"`
-	MinText Rule    `yaml:"min_text" json:"min_text"`
-	MaxSync Rule    `yaml:"max_sync" json:"max_sync"`
+	SNR     SNRRule  `yaml:"snr" json:"snr"`
+	MinText TextRule `yaml:"min_text" json:"min_text"`
+	MaxSync Rule     `yaml:"max_sync" json:"max_sync"`
 
 	ImageSide    Rule       `yaml:"image_side" json:"image_side"`
 	ImageAspect  Rule       `yaml:"image_aspect" json:"image_aspect"`

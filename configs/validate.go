@@ -38,6 +38,7 @@ func (c *Config) validate() error {
 		{"filters.snr.method", c.Filters.SNR.Method, SNRMethods},
 		{"filters.snr.unknown", c.Filters.SNR.Unknown, []string{"keep", "drop"}},
 		{"filters.min_text.unknown", c.Filters.MinText.Unknown, []string{"keep", "drop"}},
+		{"filters.min_text.unit", c.Filters.MinText.Unit, []string{"characters", "words", "tokens", "code_points"}},
 		{"filters.max_sync.unknown", c.Filters.MaxSync.Unknown, []string{"keep", "drop"}},
 		{"filters.image_side.unknown", c.Filters.ImageSide.Unknown, []string{"keep", "drop"}},
 		{"filters.image_aspect.unknown", c.Filters.ImageAspect.Unknown, []string{"keep", "drop"}},
@@ -64,6 +65,7 @@ func (c *Config) validate() error {
 		{"image.max_pixels", float64(c.Image.MaxPixels), 1, 1 << 32},
 		{"filters.duplicates.distance", float64(c.Filters.Duplicates.Distance), 0, 3},
 		{"source.text_lines", float64(c.Source.TextLines), 0, 1000},
+		{"text.captions", float64(c.Text.Captions), 0, 64},
 		{"depth.units_per_metre", c.Depth.UnitsPerMetre, 1e-6, 1e9},
 		{"depth.focal_px", c.Depth.FocalPx, 1, 1e6},
 		{"depth.baseline_m", c.Depth.BaselineM, 1e-4, 100},
@@ -94,7 +96,7 @@ func (c *Config) validate() error {
 	if c.Video.Crops == 2 {
 		return fault.Usagef("video.crops: 2 is not one of 1 (the centre), 3 (the centre and both ends)")
 	}
-	for key, r := range map[string]Rule{"filters.snr": c.Filters.SNR.Rule, "filters.min_text": c.Filters.MinText, "filters.max_sync": c.Filters.MaxSync,
+	for key, r := range map[string]Rule{"filters.snr": c.Filters.SNR.Rule, "filters.min_text": c.Filters.MinText.Rule, "filters.max_sync": c.Filters.MaxSync,
 		"filters.image_side": c.Filters.ImageSide, "filters.image_aspect": c.Filters.ImageAspect, "filters.image_blur": c.Filters.ImageBlur,
 		"filters.image_entropy": c.Filters.ImageEntropy, "filters.image_spread": c.Filters.ImageSpread,
 		"filters.depth_valid": c.Filters.DepthValid, "filters.thermal_spread": c.Filters.ThermalSpread, "filters.imu_gravity": c.Filters.IMUGravity, "filters.imu_gap": c.Filters.IMUGap} {
@@ -110,8 +112,10 @@ func (c *Config) validate() error {
 	if !strings.Contains(c.Source.SceneTemplate, "{labels}") && !strings.Contains(c.Source.SceneTemplate, "{label}") {
 		return fault.Usagef("source.scene_template: %q has no {label}", c.Source.SceneTemplate)
 	}
-	if !strings.Contains(c.Source.Template, "{labels}") && !strings.Contains(c.Source.Template, "{label}") {
-		return fault.Usagef("source.template: %q has no {labels} (all of them) or {label} (the first)", c.Source.Template)
+	for _, t := range c.Source.Template {
+		if !strings.Contains(t, "{labels}") && !strings.Contains(t, "{label}") {
+			return fault.Usagef("source.template: %q has no {labels} (all of them) or {label} (each by itself)", t)
+		}
 	}
 	if err := c.Train.Check(); err != nil {
 		return err

@@ -5,10 +5,6 @@
 package filters
 
 import (
-	"strings"
-
-	"github.com/rivo/uniseg"
-
 	"prep/configs"
 	"prep/internal/sample"
 )
@@ -38,6 +34,9 @@ func Fields() []sample.MetricField {
 		{Name: "audio_bandwidth_hz", Kind: sample.Number, Unit: "Hz", Doc: "highest frequency that holds sound in the loudest channel; 4000 for upsampled telephone sound"},
 		{Name: "audio_silence_ratio", Kind: sample.Number, Doc: "share of 20 ms frames below -60 dBFS"},
 		{Name: "text_chars", Kind: sample.Count, Doc: "user-perceived characters of the trimmed caption (Unicode UAX 29)"},
+		{Name: "text_words", Kind: sample.Count, Doc: "words of the caption: those of Unicode UAX 29 with a letter or number"},
+		{Name: "text_code_points", Kind: sample.Count, Doc: "code points of the trimmed caption"},
+		{Name: "text_boilerplate", Kind: sample.Word, Doc: "what the caption is instead of one: file_name, url, placeholder, credit"},
 		{Name: "sync_offset_s", Kind: sample.Number, Unit: "s", Doc: "sound start minus picture start"},
 		{Name: "sync_method", Kind: sample.Word, Doc: "where the offset is from: the reader of the container (container-mp4, ...), ffprobe, or the manifest"},
 		{Name: "sync_length_diff_s", Kind: sample.Number, Unit: "s", Doc: "length of the sound minus length of the pictures, of the whole container"},
@@ -47,11 +46,6 @@ func Fields() []sample.MetricField {
 		{Name: "sync_content_status", Kind: sample.Word, Doc: "ok, or unknown below a confidence of 0.35"},
 		{Name: "sync_content_reason", Kind: sample.Word, Doc: "why unknown: too_short, still, silent or weak"},
 	}, append(pictureFields(), sensorFields()...)...)
-}
-
-// MeasureText counts the characters of a caption as a person counts them.
-func MeasureText(caption string) sample.Metrics {
-	return sample.Metrics{"text_chars": int64(uniseg.GraphemeClusterCount(strings.TrimSpace(caption)))}
 }
 
 // MeasureAudio measures mono sound at 16 kHz, as the model hears it; MeasureSource measures the file. The length in seconds is the caller's to store: it knows the

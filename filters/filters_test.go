@@ -106,14 +106,6 @@ func TestRules(t *testing.T) {
 	}
 }
 
-func TestMeasureText(t *testing.T) {
-	for text, want := range map[string]int64{"": 0, "  dog \n": 3, "👩‍👩‍👧 e\u0301": 3, "日本語": 3} {
-		if got := MeasureText(text)["text_chars"]; got != want {
-			t.Errorf("%q: %v, want %d", text, got, want)
-		}
-	}
-}
-
 func TestFieldsCoverMetrics(t *testing.T) {
 	known := map[string]bool{}
 	for _, f := range Fields() {

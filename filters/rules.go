@@ -29,7 +29,7 @@ type Verdict struct {
 func Rules(cfg configs.Filters) []Rule {
 	all := []Rule{
 		{"snr", "audio_snr_db", cfg.SNR.Rule, judgeSNR},
-		{"min_text", "text_chars", cfg.MinText, judgeText},
+		{"min_text", textUnits[cfg.MinText.Unit].metric, cfg.MinText.Rule, judgeText(textUnits[cfg.MinText.Unit])},
 		{"max_sync", "sync_offset_s", cfg.MaxSync, judgeSync},
 	}
 	all = append(all, pictureRules(cfg)...)
@@ -94,19 +94,6 @@ func judgeSNR(cfg configs.Rule, m sample.Metrics) Verdict {
 		return Verdict{Drop: true, Reason: "low_snr", Detail: fmt.Sprintf("SNR %.1f dB is below %g dB", value, limit)}
 	case cfg.Max != nil && value >= *cfg.Max:
 		return Verdict{Drop: true, Reason: "high_snr", Detail: fmt.Sprintf("SNR %.1f dB is not below %g dB", value, *cfg.Max)}
-	}
-	return Verdict{}
-}
-
-func judgeText(cfg configs.Rule, m sample.Metrics) Verdict {
-	n, ok := m.Number("text_chars")
-	switch {
-	case !ok:
-		return Verdict{} // no caption
-	case cfg.Min != nil && n < *cfg.Min:
-		return Verdict{Drop: true, Reason: "short_text", Detail: fmt.Sprintf("the caption has %g characters, fewer than %g", n, *cfg.Min)}
-	case cfg.Max != nil && n >= *cfg.Max:
-		return Verdict{Drop: true, Reason: "long_text", Detail: fmt.Sprintf("the caption has %g characters; %g or more are too many", n, *cfg.Max)}
 	}
 	return Verdict{}
 }

@@ -95,6 +95,8 @@ def check_file(root, entry, blocks):
 
 def check_schema(name, schema, want):
     fields = [("key", pa.string(), False), ("labels", pa.list_(pa.string()), False), ("caption", pa.string(), True)]
+    if want.get("captions"):
+        fields.append(("captions", pa.list_(pa.string()), False))
     for t in want["tensors"]:
         dtype = pa.null() if t["dtype"] == "null" else pa.fixed_shape_tensor(DTYPES[t["dtype"]], t["shape"])
         fields.append((t["name"], dtype, True))

@@ -179,9 +179,10 @@ func (d *Dataset) Close() error {
 type Row struct {
 	Key, Caption string
 	Labels       []string
-	Task         int    // index in the manifest
-	Shard        string // file name
-	Index        int64  // row in the shard
+	Captions     []string // all, Caption first; nil where the schema has no such column
+	Task         int      // index in the manifest
+	Shard        string   // file name
+	Index        int64    // row in the shard
 
 	shard   *shard
 	batch   *batch

@@ -19,15 +19,14 @@ import (
 // sameRow compares a row that was read with the sample it was written from.
 func sameRow(t *testing.T, s Schema, r Row, want *sample.Sample) {
 	t.Helper()
-	if r.Key != want.Key || r.Caption != want.Caption || !slices.Equal(r.Labels, want.Labels) {
-		t.Fatalf("row %q %q %q, want %q %q %q", r.Key, r.Caption, r.Labels, want.Key, want.Caption, want.Labels)
+	if r.Key != want.Key || r.Caption != want.Caption || !slices.Equal(r.Labels, want.Labels) || !slices.Equal(r.Captions, want.Captions) {
+		t.Fatalf("row %q %q %q %q, want %q %q %q %q", r.Key, r.Caption, r.Labels, r.Captions, want.Key, want.Caption, want.Labels, want.Captions)
 	}
 	if got := r.Metrics(); !reflect.DeepEqual(got, want.Metrics) {
 		t.Fatalf("%s: metrics %v, want %v", r.Key, got, want.Metrics)
 	}
 	for _, f := range s.Tensors {
-		m, _ := sample.ParseModality(f.Name)
-		got, want := r.Tensor(f.Name), want.Tensors[m]
+		got, want := r.Tensor(f.Name), want.Tensor(f.Name)
 		if got.Absent() != want.Absent() || !bytes.Equal(got.Data, want.Data) {
 			t.Fatalf("%s: column %s differs", r.Key, f.Name)
 		}
@@ -67,8 +66,7 @@ func TestRoundTrip(t *testing.T) {
 				t.Fatalf("key %q, want %q", d.Key(n), want.Key)
 			}
 			for _, f := range s.Tensors {
-				md, _ := sample.ParseModality(f.Name)
-				if d.Has(n, f.Name) == want.Tensors[md].Absent() {
+				if d.Has(n, f.Name) == want.Tensor(f.Name).Absent() {
 					t.Fatalf("%s: Has(%s) is %v", want.Key, f.Name, d.Has(n, f.Name))
 				}
 			}
@@ -212,7 +210,9 @@ func TestWriterRefuses(t *testing.T) {
 	for name, change := range map[string]func(*sample.Sample){
 		"no key":         func(x *sample.Sample) { x.Key = "" },
 		"bad key":        func(x *sample.Sample) { x.Key = "a\xff" },
-		"bad caption":    func(x *sample.Sample) { x.Caption = "a\xff" },
+		"bad caption":    func(x *sample.Sample) { x.Caption, x.Captions = "a\xff", nil },
+		"bad captions":   func(x *sample.Sample) { x.Captions = append(x.Captions, "a\xff") },
+		"other captions": func(x *sample.Sample) { x.Captions = []string{"not the caption"} },
 		"other shape":    func(x *sample.Sample) { x.Tensors[sample.Image].Shape = []int{3, 64} },
 		"other type":     func(x *sample.Sample) { x.Tensors[sample.Image].DType = sample.Int32 },
 		"short data":     func(x *sample.Sample) { x.Tensors[sample.Image].Data = x.Tensors[sample.Image].Data[1:] },
@@ -226,6 +226,11 @@ func TestWriterRefuses(t *testing.T) {
 		if err := w.Append(x); err == nil {
 			t.Errorf("%s: taken", name)
 		}
+	}
+	plain := testSchema()
+	plain.Captions = false
+	if w, err := NewWriter(io.Discard, plain, WriterOptions{}); err != nil || w.Append(testSample(s, 1)) == nil {
+		t.Errorf("captions without a column for them: taken (%v)", err)
 	}
 	if err := w.Append(testSample(s, 1)); err != nil || w.Rows() != 1 {
 		t.Errorf("a good sample after bad ones: %v, %d rows", err, w.Rows())

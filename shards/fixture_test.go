@@ -17,12 +17,14 @@ import (
 // testSchema has every element type and every kind of metric, in shapes that keep a data set small.
 func testSchema() Schema {
 	return Schema{
+		Captions: true,
 		Tensors: []sample.TensorField{
 			{Name: "image", DType: sample.Uint8, Shape: []int{3, 8, 8}},
 			{Name: "audio", DType: sample.Float16, Shape: []int{3, 1, 4, 5}},
 			{Name: "text", DType: sample.Int32, Shape: []int{7}},
 			{Name: "depth", DType: sample.Null, Shape: []int{}},
 			{Name: "imu", DType: sample.Float32, Shape: []int{6, 10}},
+			{Name: "texts", DType: sample.Int32, Shape: []int{3, 7}},
 		},
 		Metrics: []sample.MetricField{
 			{Name: "audio_snr_db", Kind: sample.Number, Unit: "dB", Doc: "signal to noise"},
@@ -41,17 +43,27 @@ func testSample(s Schema, i int) *sample.Sample {
 	}
 	if i%4 != 0 {
 		out.Caption = fmt.Sprintf("a caption of %d", i)
+		if s.Captions {
+			out.Captions = append(out.Captions, out.Caption)
+			for k := range i % 3 {
+				out.Captions = append(out.Captions, fmt.Sprintf("caption %d of %d", k+2, i))
+			}
+		}
 	}
 	for c, f := range s.Tensors {
 		if (i+c)%(3+c) == 0 || f.DType == sample.Null {
 			continue
 		}
-		m, _ := sample.ParseModality(f.Name)
 		data := make([]byte, f.Bytes())
 		for k := 0; k < len(data); k += 4 {
 			binary.LittleEndian.PutUint32(data[k:], math.Float32bits(r.Float32()))
 		}
-		out.Tensors[m] = sample.Tensor{DType: f.DType, Shape: f.Shape, Data: data}
+		x := sample.Tensor{DType: f.DType, Shape: f.Shape, Data: data}
+		if m, err := sample.ParseModality(f.Name); err == nil {
+			out.Tensors[m] = x
+		} else {
+			out.Texts = x
+		}
 	}
 	if i%6 != 1 {
 		out.Metrics["audio_snr_db"] = r.NormFloat64() * 20

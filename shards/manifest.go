@@ -74,7 +74,12 @@ type Manifest struct {
 	Counts Counts            `json:"counts"`
 	// Reasons counts the ledgers' rows that were not written by "outcome:reason", as "rejected:low_snr".
 	Reasons map[string]int64 `json:"reasons"`
-	Tasks   []TaskEntry      `json:"tasks"`
+	// Flags counts written samples of which something should be known, as "truncated_caption".
+	Flags map[string]int64 `json:"flags,omitempty"`
+	// Labels is the label set with the number of samples of the listing that have each: what zero-shot
+	// evaluation chooses from. Nil where there is none, or 65,536 or more.
+	Labels map[string]int64 `json:"labels,omitempty"`
+	Tasks  []TaskEntry      `json:"tasks"`
 	// Files are all others that the manifest covers, such as ".prep/plan.json".
 	Files []File `json:"files"`
 	// Digest is the SHA-256 of the manifest's bytes with the digest's 64 digits as zeros.
@@ -161,6 +166,13 @@ func (m *Manifest) check() error {
 	for _, f := range m.Files {
 		if err := file(f); err != nil {
 			return err
+		}
+	}
+	for _, counts := range []map[string]int64{m.Flags, m.Labels} {
+		for name, n := range counts {
+			if n < 0 || n > 1<<53 {
+				return fmt.Errorf("%q has count %d", name, n)
+			}
 		}
 	}
 	var reasons int64

@@ -31,14 +31,19 @@ const (
 	ColumnKey     = "key"
 	ColumnLabels  = "labels"
 	ColumnCaption = "caption"
+	// ColumnCaptions is there when Schema.Captions says so.
+	ColumnCaptions = "captions"
 )
 
 // Schema says which tensors and metrics the rows of a data set have, in the order of the columns. The column
 // of a modality that no sample can have is better of type sample.Null than null throughout: Arrow lays nulls
 // of a fixed shape out as zeros.
+//
+// With Captions the rows have a list of captions behind the caption, which is its first.
 type Schema struct {
-	Tensors []sample.TensorField
-	Metrics []sample.MetricField
+	Captions bool
+	Tensors  []sample.TensorField
+	Metrics  []sample.MetricField
 }
 
 // maxRowBytes bounds the tensors of one row, maxTensorRank the axes of one tensor and maxColumns their
@@ -55,7 +60,7 @@ func (s Schema) Check() error {
 	if len(s.Tensors)+len(s.Metrics) > maxColumns {
 		return fmt.Errorf("%d columns are more than %d", len(s.Tensors)+len(s.Metrics), maxColumns)
 	}
-	seen := map[string]bool{ColumnKey: true, ColumnLabels: true, ColumnCaption: true,
+	seen := map[string]bool{ColumnKey: true, ColumnLabels: true, ColumnCaption: true, ColumnCaptions: true,
 		// the ledger's own, which share a namespace with the metrics
 		"outcome": true, "reason": true, "detail": true, "source": true, "shard": true, "row": true}
 	name := func(n string) error {
@@ -128,13 +133,15 @@ type metricJSON struct {
 }
 
 type schemaJSON struct {
-	Tensors []sample.TensorField `json:"tensors"`
-	Metrics []metricJSON         `json:"metrics"`
+	Captions bool                 `json:"captions,omitempty"`
+	Tensors  []sample.TensorField `json:"tensors"`
+	Metrics  []metricJSON         `json:"metrics"`
 }
 
-// MarshalJSON writes {"tensors": [{"name", "dtype", "shape"}], "metrics": [{"name", "type", "unit", "doc"}]}.
+// MarshalJSON writes {"captions", "tensors": [{"name", "dtype", "shape"}], "metrics": [{"name", "type", "unit", "doc"}]}, captions only
+// where it is true.
 func (s Schema) MarshalJSON() ([]byte, error) {
-	out := schemaJSON{Tensors: s.Tensors, Metrics: make([]metricJSON, len(s.Metrics))}
+	out := schemaJSON{Captions: s.Captions, Tensors: s.Tensors, Metrics: make([]metricJSON, len(s.Metrics))}
 	if out.Tensors == nil {
 		out.Tensors = []sample.TensorField{}
 	}
@@ -153,7 +160,7 @@ func (s *Schema) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &in); err != nil {
 		return err
 	}
-	*s = Schema{Tensors: in.Tensors, Metrics: make([]sample.MetricField, len(in.Metrics))}
+	*s = Schema{Captions: in.Captions, Tensors: in.Tensors, Metrics: make([]sample.MetricField, len(in.Metrics))}
 next:
 	for i, m := range in.Metrics {
 		for k, n := range kindNames {
@@ -182,6 +189,9 @@ func (s Schema) arrowFields() []arrow.Field {
 		{Name: ColumnKey, Type: arrow.BinaryTypes.String},
 		{Name: ColumnLabels, Type: arrow.ListOf(arrow.BinaryTypes.String)},
 		{Name: ColumnCaption, Type: arrow.BinaryTypes.String, Nullable: true},
+	}
+	if s.Captions {
+		fields = append(fields, arrow.Field{Name: ColumnCaptions, Type: arrow.ListOf(arrow.BinaryTypes.String)})
 	}
 	for _, t := range s.Tensors {
 		if t.DType == sample.Null {

@@ -30,13 +30,12 @@ type shard struct {
 
 // batch points into the mapping: for every column what the file has, checked for size but not for content.
 type batch struct {
-	rows         int64
-	key, caption words
-	labelEnds    []byte
-	labels       words
-	tensors      []figures
-	metrics      []figures // by metric, zero for words
-	metricWords  []words   // by metric, zero for figures
+	rows             int64
+	key, caption     words
+	labels, captions lists
+	tensors          []figures
+	metrics          []figures // by metric, zero for words
+	metricWords      []words   // by metric, zero for figures
 }
 
 // figures is a column of fixed width; valid is nil when no row is null. In one of type null, whose width is 0,
@@ -76,6 +75,31 @@ func (c *words) at(i int64) (string, bool, error) {
 		return "", false, errors.New("a string is not UTF-8")
 	}
 	return string(c.data[a:b]), true, nil
+}
+
+// lists is a column of lists of strings, none of them null.
+type lists struct {
+	ends  []byte // n+1 int32; none where there is no such column
+	items words
+}
+
+func (c *lists) at(i int64) ([]string, error) {
+	if len(c.ends) == 0 {
+		return nil, nil
+	}
+	first, last, err := span(c.ends, i, max(0, len(c.items.ends)/4-1))
+	if err != nil {
+		return nil, err
+	}
+	var list []string
+	for k := first; k < last; k++ {
+		s, _, err := c.items.at(int64(k))
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, s)
+	}
+	return list, nil
 }
 
 // span reads the ends of entry i of a list, which must lie within most.
@@ -215,22 +239,19 @@ func locate(rec arrow.RecordBatch, s Schema) (batch, error) {
 	if b.key, err = locateWords(rec.Column(0).Data(), b.rows, false); err != nil {
 		return fail(0, err)
 	}
-	list := rec.Column(1).Data()
-	if _, err := validity(list, b.rows, false); err != nil {
+	if b.labels, err = locateLists(rec.Column(1).Data(), b.rows); err != nil {
 		return fail(1, err)
 	}
-	if b.labelEnds, err = body(list, 1, (b.rows+1)*4); err != nil {
-		return fail(1, err)
-	}
-	labels := list.Children()[0]
-	if b.labels, err = locateWords(labels, int64(labels.Len()), false); err != nil {
-		return fail(1, err)
-	}
-	b.labels.ends = b.labels.ends[:min(len(b.labels.ends), (labels.Len()+1)*4)]
 	if b.caption, err = locateWords(rec.Column(2).Data(), b.rows, true); err != nil {
 		return fail(2, err)
 	}
 	col := 3
+	if s.Captions {
+		if b.captions, err = locateLists(rec.Column(col).Data(), b.rows); err != nil {
+			return fail(col, err)
+		}
+		col++
+	}
 	for _, t := range s.Tensors {
 		d := rec.Column(col).Data()
 		c := figures{width: t.Bytes()}
@@ -312,6 +333,23 @@ func validity(d arrow.ArrayData, rows int64, nullable bool) ([]byte, error) {
 	return body(d, 0, (rows+7)/8)
 }
 
+func locateLists(d arrow.ArrayData, rows int64) (lists, error) {
+	var c lists
+	_, err := validity(d, rows, false)
+	if err != nil {
+		return c, err
+	}
+	if c.ends, err = body(d, 1, (rows+1)*4); err != nil {
+		return c, err
+	}
+	items := d.Children()[0]
+	if c.items, err = locateWords(items, int64(items.Len()), false); err != nil {
+		return c, err
+	}
+	c.items.ends = c.items.ends[:min(len(c.items.ends), (items.Len()+1)*4)]
+	return c, nil
+}
+
 func locateWords(d arrow.ArrayData, rows int64, nullable bool) (w words, err error) {
 	if w.valid, err = validity(d, rows, nullable); err != nil {
 		return w, err
@@ -349,16 +387,11 @@ func (s *shard) row(row int64) (Row, error) {
 	if r.Caption, _, err = b.caption.at(i); err != nil {
 		return Row{}, fmt.Errorf("caption: %w", err)
 	}
-	first, last, err := span(b.labelEnds, i, max(0, len(b.labels.ends)/4-1))
-	if err != nil {
+	if r.Labels, err = b.labels.at(i); err != nil {
 		return Row{}, fmt.Errorf("labels: %w", err)
 	}
-	for k := first; k < last; k++ {
-		l, _, err := b.labels.at(int64(k))
-		if err != nil {
-			return Row{}, fmt.Errorf("labels: %w", err)
-		}
-		r.Labels = append(r.Labels, l)
+	if r.Captions, err = b.captions.at(i); err != nil {
+		return Row{}, fmt.Errorf("captions: %w", err)
 	}
 	return r, nil
 }

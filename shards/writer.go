@@ -45,11 +45,10 @@ type WriterOptions struct {
 // The tensors of a batch are gathered in one slab a column, in the layout of the file, and written from
 // there: this costs one copy, where Arrow's builders take four times as long.
 type Writer struct {
-	w       *ipc.FileWriter
-	schema  Schema
-	arrow   *arrow.Schema
-	tensors []sample.Modality // of the tensor columns: where in a sample they are
-	metric  map[string]int
+	w      *ipc.FileWriter
+	schema Schema
+	arrow  *arrow.Schema
+	metric map[string]int
 
 	batchRows int
 	rows      int // in the batch
@@ -57,17 +56,15 @@ type Writer struct {
 	total     int64
 	err       error
 
-	key, caption stringColumn
-	labelEnds    []byte // int32 offsets into labels
-	labels       stringColumn
-	labelCount   int
-	tensorCols   []fixedColumn
-	metricFixed  []fixedColumn  // by metric; unused for words
-	metricWords  []stringColumn // by metric; unused for figures
+	key, caption     stringColumn
+	labels, captions listColumn
+	tensorCols       []fixedColumn
+	metricFixed      []fixedColumn  // by metric; unused for words
+	metricWords      []stringColumn // by metric; unused for figures
 }
 
-// NewWriter returns a writer of shards of schema s to w. Tensor columns are named after the modalities
-// (sample.ParseModality), by which Append finds them in a sample.
+// NewWriter returns a writer of shards of schema s to w. Tensor columns are found in a sample by their names,
+// see sample.Sample.Tensor.
 func NewWriter(w io.Writer, s Schema, o WriterOptions) (*Writer, error) {
 	if err := s.Check(); err != nil {
 		return nil, err
@@ -83,11 +80,9 @@ func NewWriter(w io.Writer, s Schema, o WriterOptions) (*Writer, error) {
 		sw.batchRows = max(1, min(sw.batchRows, maxBatchBytes/n))
 	}
 	for _, t := range s.Tensors {
-		m, err := sample.ParseModality(t.Name)
-		if err != nil {
+		if _, err := sample.ParseModality(t.Name); err != nil && t.Name != sample.ColumnTexts {
 			return nil, err
 		}
-		sw.tensors = append(sw.tensors, m)
 		sw.tensorCols = append(sw.tensorCols, fixedColumn{width: t.Bytes()})
 	}
 	for i, m := range s.Metrics {
@@ -133,24 +128,21 @@ func (w *Writer) Append(s *sample.Sample) error {
 	}
 	w.strings += size
 	w.key.add(s.Key, true)
-	for _, l := range s.Labels {
-		w.labels.add(l, true)
-		w.labelCount++
-	}
-	if len(w.labelEnds) == 0 {
-		w.labelEnds = binary.LittleEndian.AppendUint32(w.labelEnds, 0)
-	}
-	w.labelEnds = binary.LittleEndian.AppendUint32(w.labelEnds, uint32(w.labelCount))
+	w.labels.add(s.Labels)
 	w.caption.add(s.Caption, s.Caption != "")
-	for i, m := range w.tensors {
+	if w.schema.Captions {
+		w.captions.add(s.Captions)
+	}
+	for i, f := range w.schema.Tensors {
 		c := &w.tensorCols[i]
-		if w.schema.Tensors[i].DType == sample.Null {
+		if f.DType == sample.Null {
 			continue
 		}
+		t := s.Tensor(f.Name)
 		if c.data == nil {
 			c.data = make([]byte, 0, w.batchRows*c.width)
 		}
-		c.add(s.Tensors[m].Data, !s.Tensors[m].Absent())
+		c.add(t.Data, !t.Absent())
 	}
 	for i, f := range w.schema.Metrics {
 		switch v := s.Metrics[f.Name].(type) {
@@ -192,15 +184,22 @@ func (w *Writer) check(s *sample.Sample) (size int, err error) {
 		text("a label", l)
 		size += 4
 	}
-	for m := range s.Tensors {
-		if s.Tensors[m].Absent() {
-			continue
+	switch {
+	case !w.schema.Captions && len(s.Captions) > 0:
+		return 0, errors.New("the schema has no column for several captions")
+	case len(s.Captions) > 0 && s.Captions[0] != s.Caption:
+		return 0, errors.New("the caption is not the first of the captions")
+	}
+	for _, c := range s.Captions {
+		text("a caption", c)
+		size += 4
+	}
+	for name, t := range s.AllTensors() {
+		f, ok := w.schema.Tensor(name)
+		if !ok {
+			return 0, fmt.Errorf("the schema has no column for %s", name)
 		}
-		i := slices.Index(w.tensors, sample.Modality(m))
-		if i < 0 {
-			return 0, fmt.Errorf("the schema has no column for %s", sample.Modality(m))
-		}
-		if err := w.schema.Tensors[i].Check(s.Tensors[m]); err != nil {
+		if err := f.Check(t); err != nil {
 			return 0, err
 		}
 	}
@@ -261,7 +260,10 @@ func (w *Writer) flush() error {
 		return nil
 	}
 	cols := make([]arrow.Array, 0, len(w.arrow.Fields()))
-	cols = append(cols, w.key.array(), w.labelArray(), w.caption.array())
+	cols = append(cols, w.key.array(), w.labels.array(), w.caption.array())
+	if w.schema.Captions {
+		cols = append(cols, w.captions.array())
+	}
 	for i := range w.tensorCols {
 		c := &w.tensorCols[i]
 		if w.schema.Tensors[i].DType == sample.Null {
@@ -283,11 +285,11 @@ func (w *Writer) flush() error {
 	rec := array.NewRecordBatch(w.arrow, cols, int64(w.rows))
 	w.err = w.w.Write(rec)
 	w.total += int64(w.rows)
-	w.rows, w.strings, w.labelCount = 0, 0, 0
+	w.rows, w.strings = 0, 0
 	w.key.reset()
 	w.labels.reset()
 	w.caption.reset()
-	w.labelEnds = w.labelEnds[:0]
+	w.captions.reset()
 	for i := range w.tensorCols {
 		w.tensorCols[i].reset()
 	}
@@ -296,12 +298,6 @@ func (w *Writer) flush() error {
 		w.metricWords[i].reset()
 	}
 	return w.err
-}
-
-func (w *Writer) labelArray() arrow.Array {
-	child := w.labels.array()
-	return array.MakeFromData(array.NewData(arrow.ListOf(arrow.BinaryTypes.String), w.rows,
-		[]*memory.Buffer{nil, memory.NewBufferBytes(w.labelEnds)}, []arrow.ArrayData{child.Data()}, 0, 0))
 }
 
 // nullable is the validity of a column's rows: bit i of the bitmap, least significant first, is set when
@@ -385,4 +381,33 @@ func (c *stringColumn) array() arrow.Array {
 func (c *stringColumn) reset() {
 	c.nullable = nullable{bitmap: c.bitmap[:0]}
 	c.ends, c.data = c.ends[:0], c.data[:0]
+}
+
+// listColumn gathers lists of strings: int32 offsets into the strings, and the strings. No list is null.
+type listColumn struct {
+	rows  int
+	ends  []byte
+	items stringColumn
+}
+
+func (c *listColumn) add(list []string) {
+	if len(c.ends) == 0 {
+		c.ends = binary.LittleEndian.AppendUint32(c.ends, 0)
+	}
+	for _, s := range list {
+		c.items.add(s, true)
+	}
+	c.ends = binary.LittleEndian.AppendUint32(c.ends, uint32(c.items.n))
+	c.rows++
+}
+
+func (c *listColumn) array() arrow.Array {
+	child := c.items.array()
+	return array.MakeFromData(array.NewData(arrow.ListOf(arrow.BinaryTypes.String), c.rows,
+		[]*memory.Buffer{nil, memory.NewBufferBytes(c.ends)}, []arrow.ArrayData{child.Data()}, 0, 0))
+}
+
+func (c *listColumn) reset() {
+	c.rows, c.ends = 0, c.ends[:0]
+	c.items.reset()
 }

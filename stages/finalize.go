@@ -36,7 +36,7 @@ func Finalize(ctx context.Context, out, tool string, progress func(done, total i
 	if err != nil {
 		return nil, fault.Inputf("%s holds no plan (%w)", out, err)
 	}
-	m := &shards.Manifest{FormatVersion: shards.FormatVersion, Tool: tool, Pins: plan.Pins, Schema: plan.Schema, Reasons: map[string]int64{}}
+	m := &shards.Manifest{FormatVersion: shards.FormatVersion, Tool: tool, Pins: plan.Pins, Schema: plan.Schema, Reasons: map[string]int64{}, Flags: map[string]int64{}, Labels: map[string]int64{}}
 	if m.Config, err = json.Marshal(plan.Config); err != nil {
 		return nil, err
 	}
@@ -66,6 +66,12 @@ func Finalize(ctx context.Context, out, tool string, progress func(done, total i
 		for k, n := range row.Reasons {
 			m.Reasons[k] += n
 		}
+		for k, n := range row.Flags {
+			m.Flags[k] += n
+		}
+		if err := countLabels(out, t, m.Labels); err != nil {
+			return nil, err
+		}
 		if progress != nil {
 			progress(i+1, len(plan.Tasks))
 		}
@@ -83,6 +89,9 @@ func Finalize(ctx context.Context, out, tool string, progress func(done, total i
 		}
 		m.Files = append(m.Files, f)
 	}
+	if len(m.Labels) == maxLabels {
+		m.Labels = nil
+	}
 	if err := removeLeftovers(out, keep); err != nil {
 		return nil, err
 	}
@@ -90,6 +99,26 @@ func Finalize(ctx context.Context, out, tool string, progress func(done, total i
 		return nil, machineError("cannot write the manifest", err)
 	}
 	return m, nil
+}
+
+// maxLabels bounds the label set: a data set whose samples have more labels between them has names or captions
+// for labels, and no set to choose from.
+const maxLabels = 1 << 16
+
+// countLabels adds the labels of a task's samples, as far as the set is not full.
+func countLabels(out string, t Task, labels map[string]int64) error {
+	list, err := t.Samples(out)
+	if err != nil {
+		return err
+	}
+	for i := range list {
+		for _, l := range list[i].Labels {
+			if _, known := labels[l]; known || len(labels) < maxLabels {
+				labels[l]++
+			}
+		}
+	}
+	return nil
 }
 
 func rowFiles(p *Plan) []string {

@@ -80,11 +80,12 @@ func MakePlan(ctx context.Context, root string, cfg configs.Config, tools *media
 		return nil, nil, fault.Inputf("%s: %w", root, err)
 	}
 	listing, err := source.List(ctx, abs, source.Options{
-		Kind: cfg.Source.Kind, Template: cfg.Source.Template, SceneTemplate: cfg.Source.SceneTemplate, SUNDepth: cfg.Source.SUNDepth, AllowOutside: cfg.Source.AllowOutside,
+		Kind: cfg.Source.Kind, Templates: cfg.Source.Template, SceneTemplate: cfg.Source.SceneTemplate, SUNDepth: cfg.Source.SUNDepth, AllowOutside: cfg.Source.AllowOutside,
 	})
 	if err != nil {
 		return nil, nil, err
 	}
+	cfg.Text.Captions = captionColumns(listing.Samples, cfg.Text.Captions)
 	pins, err := choosePins(listing.Samples, &cfg, tools, skipUnsupported)
 	if err != nil {
 		return nil, nil, err
@@ -114,6 +115,24 @@ func MakePlan(ctx context.Context, root string, cfg configs.Config, tools *media
 		return nil, nil, err
 	}
 	return p, buf.Bytes(), nil
+}
+
+// autoCaptions bounds how many captions are stored where the configuration leaves it open: more are rare, and
+// every sample has room for as many as the one with most.
+const autoCaptions = 16
+
+// captionColumns settles how many captions of a sample are stored.
+func captionColumns(samples []sample.Sample, configured int) int {
+	most := 1
+	for i := range samples {
+		if p := samples[i].Part(sample.Text); p != nil {
+			most = max(most, 1+len(p.Texts))
+		}
+	}
+	if configured == 0 {
+		configured = autoCaptions
+	}
+	return min(most, configured)
 }
 
 // cut makes the tasks.
@@ -349,6 +368,10 @@ func schemaOf(cfg configs.Config, samples []sample.Sample) shards.Schema {
 			f = columnOf(m, cfg)
 		}
 		s.Tensors = append(s.Tensors, f)
+	}
+	if cfg.Text.Captions > 1 {
+		s.Captions = true
+		s.Tensors = append(s.Tensors, textsColumn(cfg))
 	}
 	return s
 }

@@ -27,6 +27,7 @@ type Row struct {
 	Ledger  shards.File      `json:"ledger"`
 	Counts  shards.Counts    `json:"counts"`
 	Reasons map[string]int64 `json:"reasons"` // "rejected:low_snr"
+	Flags   map[string]int64 `json:"flags,omitempty"`
 }
 
 // Event tells how far the work is.
@@ -284,6 +285,13 @@ func (r *Runner) record(row *Row, t Task, sl *slot, sw *shards.Writer) (shards.L
 	}
 	if lr.Outcome != "written" {
 		row.Reasons[lr.Outcome+":"+lr.Reason]++
+	} else {
+		for _, f := range flagsOf(lr.Metrics) {
+			if row.Flags == nil {
+				row.Flags = map[string]int64{}
+			}
+			row.Flags[f]++
+		}
 	}
 	e := Event{Task: t, In: 1, Key: lr.Key, Reason: lr.Reason, Detail: lr.Detail}
 	switch lr.Outcome {

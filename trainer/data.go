@@ -326,8 +326,9 @@ const evaluation = -1
 
 // tensor stacks one modality of the rows. A picture among videos is repeated to two frames. In an epoch of
 // training, pictures (and what lies pixel for pixel over them: video, depth, thermal) are flipped by the
-// same draw, of a sound's clips one is drawn, and noise is added where the recipe has any; pixels with noise go in
-// normalised, as float32. In evaluation nothing is drawn and all clips go in, [B, clips, 1, 128, 204].
+// same draw, of a sound's clips and of several captions one is drawn, and noise is added where the recipe has any;
+// pixels with noise go in normalised, as float32. In evaluation nothing is drawn: all clips go in,
+// [B, clips, 1, 128, 204], and the first caption.
 func (p *pairing) tensor(m sample.Modality, rows []int, epoch int) (*tensors.Tensor, error) {
 	var out *tensors.Tensor
 	sigma := 0.0
@@ -343,6 +344,11 @@ func (p *pairing) tensor(m sample.Modality, rows []int, epoch int) (*tensors.Ten
 		t, err := p.rows.Tensor(row, column.String())
 		if err != nil {
 			return nil, err
+		}
+		if m == sample.Text && epoch != evaluation && p.rows.Has(row, sample.ColumnTexts) {
+			if t, err = p.drawCaption(row, epoch, key); err != nil {
+				return nil, err
+			}
 		}
 		if err := checkTensor(column, t, key, p.vocab); err != nil {
 			return nil, err
@@ -413,6 +419,28 @@ func (p *pairing) tensor(m sample.Modality, rows []int, epoch int) (*tensors.Ten
 		}
 	}
 	return out, nil
+}
+
+// drawCaption gives the tokens of one of a sample's captions, drawn for the epoch. They are rows of the column
+// texts, and behind the last of them there are zeros.
+func (p *pairing) drawCaption(row, epoch int, key string) (sample.Tensor, error) {
+	t, err := p.rows.Tensor(row, sample.ColumnTexts)
+	if err != nil {
+		return t, err
+	}
+	const width = 4 * contextLength
+	if t.DType != sample.Int32 || len(t.Shape) != 2 || t.Shape[1] != contextLength || len(t.Data) != t.Shape[0]*width {
+		return t, fault.Inputf("sample %s: texts holds %s%v in %d bytes; training reads int32[n,%d]", key, t.DType, t.Shape, len(t.Data), contextLength)
+	}
+	n := 0
+	for n < t.Shape[0] && binary.LittleEndian.Uint32(t.Data[n*width:]) != 0 {
+		n++
+	}
+	if n == 0 {
+		return t, fault.Inputf("sample %s: texts holds no caption", key)
+	}
+	i := draw(p.train.Seed, "caption", epoch, key).Below(n)
+	return sample.Tensor{DType: t.DType, Shape: []int{contextLength}, Data: t.Data[i*width : (i+1)*width]}, nil
 }
 
 // checkTensor holds one stored tensor to its modality; what the schema promised is checked again where it

@@ -125,6 +125,7 @@ type ingestSummary struct {
 	Rejected int64            `json:"rejected"`
 	Failed   int64            `json:"failed"`
 	Reasons  map[string]int64 `json:"reasons"`
+	Flags    map[string]int64 `json:"flags,omitempty"`
 	Out      string           `json:"out"`
 }
 
@@ -174,7 +175,7 @@ func (s *session) ingest(c *cli.Context) error {
 		return err
 	}
 	s.printIngest(s.results(c), m, out)
-	return s.summary(c, ingestSummary{"ingest", m.Counts.In, m.Counts.Written, m.Counts.Rejected, m.Counts.Failed, m.Reasons, out})
+	return s.summary(c, ingestSummary{"ingest", m.Counts.In, m.Counts.Written, m.Counts.Rejected, m.Counts.Failed, m.Reasons, m.Flags, out})
 }
 
 func (s *session) planCommand() *cli.Command {
@@ -364,7 +365,7 @@ func (s *session) finalizeCommand() *cli.Command {
 				return err
 			}
 			s.printIngest(s.results(c), m, out)
-			return s.summary(c, ingestSummary{"finalize", m.Counts.In, m.Counts.Written, m.Counts.Rejected, m.Counts.Failed, m.Reasons, out})
+			return s.summary(c, ingestSummary{"finalize", m.Counts.In, m.Counts.Written, m.Counts.Rejected, m.Counts.Failed, m.Reasons, m.Flags, out})
 		},
 	}
 }

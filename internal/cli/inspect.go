@@ -134,7 +134,11 @@ func printMetrics(w io.Writer, m sample.Metrics) {
 
 func (s *session) inspectRow(c *cli.Context, dir string, ds *shards.Dataset, row shards.Row) error {
 	w := s.results(c)
-	fmt.Fprintf(w, "key: %s\ncaption: %s\nlabels: %s\n", row.Key, row.Caption, strings.Join(row.Labels, "; "))
+	fmt.Fprintf(w, "key: %s\ncaption: %s\n", row.Key, row.Caption)
+	for _, c := range row.Captions[min(1, len(row.Captions)):] {
+		fmt.Fprintf(w, "or: %s\n", c)
+	}
+	fmt.Fprintf(w, "labels: %s\n", strings.Join(row.Labels, "; "))
 	printMetrics(w, row.Metrics())
 	tensors := map[string]string{}
 	for _, f := range ds.Manifest().Schema.Tensors {
@@ -151,7 +155,7 @@ func (s *session) inspectRow(c *cli.Context, dir string, ds *shards.Dataset, row
 		}
 		fmt.Fprintf(w, "wrote %s\n", strings.Join(files, ", "))
 	}
-	return s.summary(c, map[string]any{"command": "inspect", "key": row.Key, "caption": row.Caption, "labels": row.Labels, "metrics": row.Metrics(), "tensors": tensors, "files": files})
+	return s.summary(c, map[string]any{"command": "inspect", "key": row.Key, "caption": row.Caption, "captions": row.Captions, "labels": row.Labels, "metrics": row.Metrics(), "tensors": tensors, "files": files})
 }
 
 // dump writes what is stored of a row as files that other programs open.
@@ -185,7 +189,7 @@ func (s *session) dump(c *cli.Context, dir, out string, row shards.Row) ([]strin
 				write("mel.png", func(w io.Writer) error { return writeMel(w, t) }),
 				s.dumpWave(c, dir, row, write))
 		case sample.Text:
-			err = write("text.json", func(w io.Writer) error { return writeText(w, row.Caption, t) })
+			err = write("text.json", func(w io.Writer) error { return writeText(w, row, t) })
 		case sample.Image, sample.Thermal:
 			err = write(m.String()+".png", func(w io.Writer) error { return writePNG(w, t.Data, t.Shape[0], 0, 1) })
 		case sample.Video:
@@ -287,19 +291,46 @@ func writeDepth(w io.Writer, t sample.Tensor) error {
 	return writePNG(w, levels, 1, 0, 1)
 }
 
-func writeText(w io.Writer, caption string, t sample.Tensor) error {
-	ids := make([]int32, len(t.Data)/4)
+// writeText writes the caption with its token ids and their pieces, and the same of all captions where there are
+// several.
+func writeText(w io.Writer, row shards.Row, t sample.Tensor) error {
+	ids, pieces := tokens(t.Data)
+	out := map[string]any{"caption": row.Caption, "ids": ids, "pieces": pieces}
+	if row.Captions != nil {
+		type tokenised struct {
+			Caption string   `json:"caption"`
+			IDs     []int32  `json:"ids"`
+			Pieces  []string `json:"pieces"`
+		}
+		var all []tokenised
+		texts := row.Tensor(sample.ColumnTexts).Data
+		for i, c := range row.Captions {
+			const width = 4 * bpe.ContextLength
+			if len(texts) < (i+1)*width {
+				break
+			}
+			ids, pieces := tokens(texts[i*width : (i+1)*width])
+			all = append(all, tokenised{c, ids, pieces})
+		}
+		out["captions"] = all
+	}
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", " ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(out)
+}
+
+// tokens reads stored ids and says what they stand for, up to the padding.
+func tokens(data []byte) (ids []int32, pieces []string) {
+	ids = make([]int32, len(data)/4)
 	for i := range ids {
-		ids[i] = int32(binary.LittleEndian.Uint32(t.Data[4*i:]))
+		ids[i] = int32(binary.LittleEndian.Uint32(data[4*i:]))
 	}
 	used := len(ids)
 	for used > 0 && ids[used-1] == 0 {
 		used--
 	}
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", " ")
-	enc.SetEscapeHTML(false)
-	return enc.Encode(map[string]any{"caption": caption, "ids": ids, "pieces": bpe.Pieces(ids[:used])})
+	return ids, bpe.Pieces(ids[:used])
 }
 
 // writeWAV writes 16 kHz mono as 32-bit float: the very values that were transformed.

@@ -2,13 +2,20 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
+	"hash/maphash"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"prep/bpe"
 	"prep/configs"
+	"prep/filters"
 	"prep/internal/fault"
 	"prep/internal/report"
 	"prep/internal/sample"
@@ -38,7 +45,7 @@ func (s *session) writeReport(c *cli.Context, dir, name string, m *shards.Manife
 	for _, r := range []struct {
 		name, metric string
 		rule         configs.Rule
-	}{{"snr", "audio_snr_db", cfg.SNR.Rule}, {"min_text", "text_chars", cfg.MinText}, {"max_sync", "sync_offset_s", cfg.MaxSync},
+	}{{"snr", "audio_snr_db", cfg.SNR.Rule}, {"min_text", filters.TextMetric(cfg.MinText.Unit), cfg.MinText.Rule}, {"max_sync", "sync_offset_s", cfg.MaxSync},
 		{"depth_valid", "depth_valid_ratio", cfg.DepthValid}, {"thermal_spread", "thermal_spread", cfg.ThermalSpread},
 		{"imu_gravity", "imu_gravity", cfg.IMUGravity}, {"imu_gap", "imu_gap_s", cfg.IMUGap}} {
 		text := "off"
@@ -61,6 +68,7 @@ func (s *session) writeReport(c *cli.Context, dir, name string, m *shards.Manife
 	}
 	defer ds.Close()
 	values := map[string]*thinned{}
+	var captions captionTally
 	shown := map[string]int{}
 	var total int64
 	row := 0
@@ -87,6 +95,9 @@ func (s *session) writeReport(c *cli.Context, dir, name string, m *shards.Manife
 			if r.Outcome == shards.Written {
 				at = row
 				row++
+				if err := captions.add(ds, at, r.Metrics); err != nil {
+					return err
+				}
 				if !sel.Keeps(ti, r.Row) {
 					reason = "removed by this selection"
 				}
@@ -107,6 +118,7 @@ func (s *session) writeReport(c *cli.Context, dir, name string, m *shards.Manife
 			Name: f.Name, Unit: f.Unit, Doc: f.Doc, Values: v.kept, N: v.seen, Missing: total - v.seen, Threshold: bounds[f.Name],
 		})
 	}
+	in.Captions = captions.counts()
 	var b bytes.Buffer
 	if err := report.Write(&b, in); err != nil {
 		return err
@@ -115,6 +127,81 @@ func (s *session) writeReport(c *cli.Context, dir, name string, m *shards.Manife
 		return fault.Environmentf("--report: %w", err)
 	}
 	return nil
+}
+
+// captionTally counts what is odd about the captions of written samples. Its memory is bounded: of more than
+// maxDistinct different captions those that come first are known again.
+type captionTally struct {
+	captions, again, truncated int64
+	boilerplate                map[string]int64
+	seen                       map[uint64]int64  // by hash of the caption in small letters
+	text                       map[uint64]string // of those that were seen again
+	full                       bool
+}
+
+const (
+	maxDistinct  = 1 << 22
+	maxRepeated  = 1 << 16
+	shownRepeats = 5
+)
+
+var captionSeed = maphash.MakeSeed()
+
+func (c *captionTally) add(ds *shards.Dataset, row int, m sample.Metrics) error {
+	stored, err := ds.Row(row)
+	if err != nil || stored.Caption == "" {
+		return err
+	}
+	if c.seen == nil {
+		c.seen, c.text, c.boilerplate = map[uint64]int64{}, map[uint64]string{}, map[string]int64{}
+	}
+	c.captions++
+	if n, _ := m.Number("text_tokens"); n > bpe.ContextLength {
+		c.truncated++
+	}
+	if kind := m.Word("text_boilerplate"); kind != "" {
+		c.boilerplate[kind]++
+	}
+	h := maphash.String(captionSeed, strings.Join(strings.Fields(strings.ToLower(stored.Caption)), " "))
+	n := c.seen[h]
+	switch {
+	case n == 0 && len(c.seen) == maxDistinct:
+		c.full = true
+		return nil
+	case n > 0:
+		c.again++
+		if len(c.text) < maxRepeated && c.text[h] == "" {
+			c.text[h] = stored.Caption
+		}
+	}
+	c.seen[h] = n + 1
+	return nil
+}
+
+func (c *captionTally) counts() []report.Count {
+	if c.captions == 0 {
+		return nil
+	}
+	again := report.Count{Name: "repeat an earlier one", N: c.again, Text: "up to case and white space"}
+	if c.full {
+		again.Text += fmt.Sprintf("; of the first %d different ones", maxDistinct)
+	}
+	out := []report.Count{{Name: "captions of written samples", N: c.captions}, again}
+	repeats := slices.SortedFunc(maps.Keys(c.text), func(a, b uint64) int {
+		return cmp.Or(cmp.Compare(c.seen[b], c.seen[a]), cmp.Compare(c.text[a], c.text[b]))
+	})
+	for _, h := range repeats[:min(len(repeats), shownRepeats)] {
+		text := []rune(c.text[h])
+		if len(text) > 80 {
+			text = append(text[:79], '…')
+		}
+		out = append(out, report.Count{Name: "of these", N: c.seen[h], Text: string(text)})
+	}
+	out = append(out, report.Count{Name: "cut to 77 tokens", N: c.truncated, Text: "text_tokens has their length"})
+	for _, k := range sortedKeys(c.boilerplate) {
+		out = append(out, report.Count{Name: "boilerplate", N: c.boilerplate[k], Text: k})
+	}
+	return out
 }
 
 // thinned keeps values for a histogram in bounded memory: all of them, or every second, fourth, ... one.

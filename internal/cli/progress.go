@@ -94,7 +94,24 @@ func (s *session) printIngest(w io.Writer, m *shards.Manifest, out string) {
 	c := m.Counts
 	fmt.Fprintf(w, "%d samples in = %d written + %d rejected + %d failed\n", c.In, c.Written, c.Rejected, c.Failed)
 	printReasons(w, m.Reasons)
+	printFlags(w, m.Flags)
 	fmt.Fprintf(w, "shards, ledger and manifest are in %s\n", out)
+}
+
+// flagTexts say what the flags of a manifest mean.
+var flagTexts = map[string]string{
+	"truncated_caption":   "captions are longer than 77 tokens and cut there (text_tokens)",
+	"boilerplate_caption": "captions are file names, addresses, credits or placeholders (text_boilerplate)",
+}
+
+func printFlags(w io.Writer, flags map[string]int64) {
+	for _, k := range sortedKeys(flags) {
+		text := flagTexts[k]
+		if text == "" {
+			text = k
+		}
+		fmt.Fprintf(w, "of those written, %d %s\n", flags[k], text)
+	}
 }
 
 func printReasons(w io.Writer, reasons map[string]int64) {

@@ -27,6 +27,7 @@ type validateSummary struct {
 	Samples  int              `json:"samples"`
 	Kept     int              `json:"kept"`
 	Removed  map[string]int64 `json:"removed"`
+	Flags    map[string]int64 `json:"flags,omitempty"`
 	Problems []shards.Problem `json:"problems"`
 	// Duplicates are the pictures that occur earlier in the listing, whether or not they were removed.
 	Duplicates struct {
@@ -133,7 +134,7 @@ func (s *session) validate(c *cli.Context) error {
 	if err := shards.WriteSelection(dir, sel); err != nil {
 		return fault.Environmentf("cannot write the selection: %w", err)
 	}
-	sum.OK, sum.Kept, sum.Removed = true, int(sel.Kept), sel.Removed
+	sum.OK, sum.Kept, sum.Removed, sum.Flags = true, int(sel.Kept), sel.Removed, m.Flags
 	sum.Duplicates.Exact, sum.Duplicates.Near = duplicates.Exact, duplicates.Near
 	printSelection(w, m, sel)
 	if n := duplicates.Exact + duplicates.Near; n > 0 {
@@ -207,6 +208,8 @@ func checkTensor(column string, t sample.Tensor) string {
 	switch {
 	case column == sample.Text.String():
 		return checkTokens(t)
+	case column == sample.ColumnTexts:
+		return checkTexts(t)
 	case t.DType == sample.Float16:
 		for i := 0; i+1 < len(t.Data); i += 2 {
 			if v := float64(half.ToFloat32(binary.LittleEndian.Uint16(t.Data[i:]))); math.IsNaN(v) || math.IsInf(v, 0) {
@@ -217,6 +220,28 @@ func checkTensor(column string, t sample.Tensor) string {
 		for i := 0; i+3 < len(t.Data); i += 4 {
 			if v := float64(math.Float32frombits(binary.LittleEndian.Uint32(t.Data[i:]))); math.IsNaN(v) || math.IsInf(v, 0) {
 				return fmt.Sprintf("element %d is %v", i/4, v)
+			}
+		}
+	}
+	return ""
+}
+
+// checkTexts holds the captions of [n,77], behind the last of which there are zeros.
+func checkTexts(t sample.Tensor) string {
+	const width = 4 * bpe.ContextLength
+	ended := false
+	for i := range len(t.Data) / width {
+		row := t.Data[i*width : (i+1)*width]
+		switch used := binary.LittleEndian.Uint32(row) != 0; {
+		case !used && i == 0:
+			return "no caption"
+		case !used:
+			ended = true
+		case ended:
+			return fmt.Sprintf("caption %d stands behind an empty one", i+1)
+		default:
+			if problem := checkTokens(sample.Tensor{Data: row}); problem != "" {
+				return fmt.Sprintf("caption %d: %s", i+1, problem)
 			}
 		}
 	}
@@ -253,6 +278,7 @@ func printSelection(w io.Writer, m *shards.Manifest, sel *shards.Selection) {
 	}
 	fmt.Fprintf(tw, "after (kept)\t%d\t\n", sel.Kept)
 	tw.Flush()
+	printFlags(w, m.Flags)
 	if c.Rejected+c.Failed > 0 {
 		fmt.Fprintln(w, "not in the shards since ingest:")
 		printReasons(w, m.Reasons)

@@ -26,6 +26,7 @@ type Input struct {
 	Counts     []Count // in reading order: in, written, ...
 	Reasons    []Count
 	Thresholds []Count // Name is the rule, Text its bound
+	Captions   []Count // what is odd about the captions
 	Histograms []Histogram
 	Examples   []Example
 }
@@ -85,6 +86,8 @@ svg{width:100%;height:auto}svg text{font-size:9px;fill:currentColor}
 {{if .Reasons}}<table>{{range .Reasons}}<tr><td>{{.Name}}</td><td class="n">{{.N}}</td></tr>{{end}}</table>{{else}}<p>All are kept.</p>{{end}}
 <h2>Thresholds in force</h2>
 <table>{{range .Thresholds}}<tr><td>{{.Name}}</td><td>{{.Text}}</td></tr>{{end}}</table>
+{{if .Captions}}<h2>Captions</h2>
+<table>{{range .Captions}}<tr><td>{{.Name}}</td><td class="n">{{.N}}</td><td>{{.Text}}</td></tr>{{end}}</table>{{end}}
 <h2>What was measured</h2>
 <div class="grid">{{range .Histograms}}<div class="card"><b>{{.Name}}</b> {{.Unit}}<br><span class="dim">{{.Doc}}</span>
 {{svg .}}<span class="dim">{{.N}} values{{if .Missing}}, {{.Missing}} samples without one{{end}}</span></div>{{end}}</div>

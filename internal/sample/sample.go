@@ -5,6 +5,7 @@ package sample
 
 import (
 	"fmt"
+	"iter"
 	"strings"
 )
 
@@ -63,6 +64,8 @@ type Part struct {
 	Size int64 `json:"size,omitempty"`
 	// Text is the inline text; it counts when Path is empty.
 	Text string `json:"text,omitempty"`
+	// Texts are further inline texts of the sample, each as good as Text.
+	Texts []string `json:"texts,omitempty"`
 	// Start and End cut the medium, in seconds from its beginning. End 0 means up to the end.
 	Start float64 `json:"start,omitempty"`
 	End   float64 `json:"end,omitempty"`
@@ -87,11 +90,44 @@ type Sample struct {
 	Problem       string `json:"problem,omitempty"`
 	ProblemDetail string `json:"problem_detail,omitempty"`
 
-	Caption string  `json:"-"` // decoded, cleaned of surrounding white space
-	Metrics Metrics `json:"-"`
+	Caption string `json:"-"` // decoded, cleaned of surrounding white space
+	// Captions are all captions, Caption first, where the data set's rows have several; nil elsewhere.
+	Captions []string `json:"-"`
+	Metrics  Metrics  `json:"-"`
 	// Notes say what was odd about the sample and did not cost it: the ledger's detail.
 	Notes   []string              `json:"-"`
 	Tensors [NumModalities]Tensor `json:"-"` // zero value: absent
+	// Texts is the column of that name: the tokens of Captions, [n,77].
+	Texts Tensor `json:"-"`
+}
+
+// ColumnTexts is the tensor column that is no modality's: the tokens of several captions.
+const ColumnTexts = "texts"
+
+// Tensor returns the tensor of a column, absent where the sample has none.
+func (s *Sample) Tensor(column string) Tensor {
+	if column == ColumnTexts {
+		return s.Texts
+	}
+	m, err := ParseModality(column)
+	if err != nil {
+		return Tensor{}
+	}
+	return s.Tensors[m]
+}
+
+// AllTensors gives the tensors that are there, by column.
+func (s *Sample) AllTensors() iter.Seq2[string, Tensor] {
+	return func(yield func(string, Tensor) bool) {
+		for m, t := range s.Tensors {
+			if !t.Absent() && !yield(Modality(m).String(), t) {
+				return
+			}
+		}
+		if !s.Texts.Absent() {
+			yield(ColumnTexts, s.Texts)
+		}
+	}
 }
 
 // Part returns the part of modality m, or nil.

@@ -61,7 +61,7 @@ type audioSet struct {
 	used     []bool                 // by index of tree.files
 	notes    []string
 
-	repeated, spare, extra, nameless, otherLists tally
+	repeated, spare, nameless, otherLists tally
 }
 
 // listAudioSet reads the official lists and finds the media by YTID anywhere below the root.
@@ -371,28 +371,22 @@ func (a *audioSet) sample(g *segment) sample.Sample {
 		s.ProblemDetail = fmt.Sprintf("%s lists %s from %g s to %g s, and no sound or video of it is below the root", g.list, g.id, g.start, g.end)
 		return s
 	}
-	if text := a.captionOf(g, named); text != "" {
-		add(&s, sample.Part{Modality: sample.Text, Text: text})
-	}
+	addTexts(&s, a.captionsOf(g, named))
 	return s
 }
 
-// captionOf is what AudioCaps says of a segment, or what its labels make.
-func (a *audioSet) captionOf(g *segment, labels []string) string {
-	text := ""
+// captionsOf is what AudioCaps says of a segment (its test set has five captions of each), or what its
+// labels make.
+func (a *audioSet) captionsOf(g *segment, labels []string) (texts []string) {
 	for _, c := range a.captions[g.id] {
-		if math.Abs(c.start-g.start) < 0.5 {
-			if text != "" {
-				a.extra.add(g.key)
-				continue
-			}
-			text = c.text
+		if math.Abs(c.start-g.start) < 0.5 && c.text != "" {
+			texts = append(texts, c.text)
 		}
 	}
-	if text != "" {
-		return text
+	if len(texts) > 0 {
+		return texts
 	}
-	return caption(a.options.Template, labels)
+	return captionsOf(a.options.Templates, labels)
 }
 
 func (a *audioSet) finishNotes() []string {
@@ -405,7 +399,6 @@ func (a *audioSet) finishNotes() []string {
 	note(a.otherLists, "%s neither of segments nor of labels nor of captions and passed over: %s", a.otherLists.count("CSV is", "CSVs are"), a.otherLists)
 	note(a.repeated, "%s listed before and not counted again: %s", a.repeated.count("segment was", "segments were"), a.repeated)
 	note(a.spare, "%s passed over for another of the same segment and modality: %s", a.spare.count("file was", "files were"), a.spare)
-	note(a.extra, "%s passed over after the first of the same segment: %s", a.extra.count("caption was", "captions were"), a.extra)
 	note(a.nameless, "%s of classes that no class_labels_indices.csv or ontology.json names stay as they are and make no caption: %s", a.nameless.count("label", "labels"), a.nameless)
 	var unlisted tally
 	for i, f := range a.tree.files {

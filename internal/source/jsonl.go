@@ -91,7 +91,7 @@ func (m *manifestReader) setJSON(e *entry, r role, column string, raw json.RawMe
 		m.set(e, r, column, s)
 		return nil
 	case '[':
-		if r != roleLabels {
+		if r != roleLabels && r != roleCaption {
 			return fault.Inputf("%s: %s is a list; want one value", m.at(e), column)
 		}
 		var list []any
@@ -103,10 +103,19 @@ func (m *manifestReader) setJSON(e *entry, r role, column string, raw json.RawMe
 		for _, x := range list {
 			switch x := x.(type) {
 			case string:
-				if x != "" {
+				switch {
+				case x == "":
+				case r == roleLabels:
 					e.labels = append(e.labels, x)
+				case e.value[r] == "":
+					m.set(e, r, column, x)
+				case e.column[r] == column && len(e.texts) < MaxCaptions-1 && x != e.value[r] && !slices.Contains(e.texts, x):
+					e.texts = append(e.texts, x)
 				}
 			case json.Number:
+				if r == roleCaption {
+					return fault.Inputf("%s: %s holds a number; want captions", m.at(e), column)
+				}
 				e.labels = append(e.labels, x.String())
 			default:
 				return fault.Inputf("%s: %s holds something that is neither text nor number", m.at(e), column)

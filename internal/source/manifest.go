@@ -96,7 +96,7 @@ var rolesByColumn = map[string]role{
 	"thermal": role(sample.Thermal), "thermal_path": role(sample.Thermal), "thermal_file": role(sample.Thermal),
 	"infrared": role(sample.Thermal), "infrared_path": role(sample.Thermal), "infrared_file": role(sample.Thermal),
 	"imu": role(sample.IMU), "imu_path": role(sample.IMU), "imu_file": role(sample.IMU),
-	"text": roleText, "caption": roleCaption,
+	"text": roleText, "caption": roleCaption, "captions": roleCaption,
 	"file_name": roleFile, "filename": roleFile, "file": roleFile, "path": roleFile,
 	"key": roleKey, "id": roleKey,
 	"label": roleLabels, "labels": roleLabels,
@@ -132,6 +132,7 @@ type entry struct {
 	value  [numRoles]string
 	column [numRoles]string // the column that gave the value
 	labels []string         // when a list gave them
+	texts  []string         // captions beyond the first, when a list gave them
 }
 
 // manifestReader turns rows into samples.
@@ -268,7 +269,9 @@ func (m *manifestReader) add(e *entry) error {
 	if _, mod, ok := stem(text); ok && mod == sample.Text && !strings.ContainsAny(text, " \t\r\n") {
 		paths[sample.Text], text = text, ""
 	}
-	if text == "" {
+	if text != "" {
+		e.texts = nil // those of another column
+	} else {
 		text = e.value[roleCaption]
 	}
 	if text != "" {
@@ -277,7 +280,7 @@ func (m *manifestReader) add(e *entry) error {
 	for i, given := range paths {
 		mod := sample.Modality(i)
 		if mod == sample.Text && text != "" {
-			s.Parts = append(s.Parts, sample.Part{Modality: mod, Text: text})
+			add(&s, sample.Part{Modality: mod, Text: text, Texts: e.texts})
 		}
 		if given == "" {
 			continue
@@ -304,9 +307,7 @@ func (m *manifestReader) add(e *entry) error {
 	case len(s.Parts) == 0:
 		s.Problem, s.ProblemDetail = "empty_row", m.at(e)+": the row names no file and no text"
 	case s.Part(sample.Text) == nil:
-		if text := caption(m.options.Template, s.Labels); text != "" {
-			add(&s, sample.Part{Modality: sample.Text, Text: text})
-		}
+		addTexts(&s, captionsOf(m.options.Templates, s.Labels))
 	}
 	if s.Key == "" {
 		s.Key = fmt.Sprintf("row-%09d", len(m.samples)+1)

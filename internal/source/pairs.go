@@ -140,9 +140,7 @@ func listPairs(ctx context.Context, t *tree, o Options) (*Listing, error) {
 			continue
 		}
 		addVideoSound(s)
-		if text := caption(o.Template, s.Labels); text != "" && s.Part(sample.Text) == nil {
-			add(s, sample.Part{Modality: sample.Text, Text: text})
-		}
+		addTexts(s, captionsOf(o.Templates, s.Labels))
 		kept = append(kept, *s)
 	}
 	l.Samples = kept

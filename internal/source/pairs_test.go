@@ -87,7 +87,7 @@ animals/dog_desc_fr audio=animals/dog_desc_fr.ogg
 func TestPairsLabelsOfFolders(t *testing.T) {
 	root := t.TempDir()
 	touch(t, root, "dog bark/1.wav", "train/rain/audio/2.wav", "train/rain/text/2.txt", "3.wav")
-	expect(t, mustList(t, root, Options{FolderLabels: true, Template: "a sound of {label}"}), `
+	expect(t, mustList(t, root, Options{FolderLabels: true, Templates: []string{"a sound of {label}"}}), `
 3 audio=3.wav
 dog bark/1 [dog bark] audio=dog bark/1.wav text="a sound of dog bark"
 train/rain/2 [rain] audio=train/rain/audio/2.wav text=train/rain/text/2.txt

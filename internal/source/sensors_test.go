@@ -8,7 +8,7 @@ import (
 	"prep/internal/sample"
 )
 
-var scenes = Options{Template: "a sound of {labels}", SceneTemplate: "a photo of a {label}."}
+var scenes = Options{Templates: []string{"a sound of {labels}"}, SceneTemplate: "a photo of a {label}."}
 
 // parts writes what matters of a sample's parts, one a line.
 func parts(s *sample.Sample) string {

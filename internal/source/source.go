@@ -35,8 +35,9 @@ import (
 // Options chooses and steers a layout.
 type Options struct {
 	Kind string // auto (or empty), or one of Kinds
-	// Template makes a caption of labels: {labels} stands for all of them, {label} for the first.
-	Template string
+	// Templates make captions of labels: {labels} stands for all of them; one with {label} makes a caption of
+	// each.
+	Templates []string
 	// SceneTemplate does so of SUN RGB-D's scenes.
 	SceneTemplate string
 	// SUNDepth is the depth of SUN RGB-D that is preferred: depth_bfx (or empty), or depth.
@@ -333,10 +334,38 @@ func stem(name string) (string, sample.Modality, bool) {
 	return strings.TrimSuffix(name, path.Ext(name)), m, true
 }
 
-// caption fills the template; no labels make no caption.
-func caption(template string, labels []string) string {
-	if len(labels) == 0 {
-		return ""
+// MaxCaptions is how many captions a sample has at most; further ones are left out.
+const MaxCaptions = 64
+
+// captionsOf fills the templates; no labels make no caption.
+func captionsOf(templates, labels []string) (texts []string) {
+	for _, t := range templates {
+		for i, label := range labels {
+			texts = append(texts, strings.NewReplacer("{labels}", strings.Join(labels, ", "), "{label}", label).Replace(t))
+			if !strings.Contains(t, "{label}") || i == MaxCaptions {
+				break
+			}
+		}
 	}
-	return strings.NewReplacer("{labels}", strings.Join(labels, ", "), "{label}", labels[0]).Replace(template)
+	return texts
+}
+
+// addTexts makes texts the captions of a sample that has none, each once.
+func addTexts(s *sample.Sample, texts []string) {
+	if s.Part(sample.Text) != nil {
+		return
+	}
+	var once []string
+	for _, t := range texts {
+		if t != "" && !slices.Contains(once, t) && len(once) < MaxCaptions {
+			once = append(once, t)
+		}
+	}
+	if len(once) > 0 {
+		p := sample.Part{Modality: sample.Text, Text: once[0]}
+		if len(once) > 1 {
+			p.Texts = once[1:]
+		}
+		add(s, p)
+	}
 }

@@ -48,7 +48,7 @@ func touch(t testing.TB, root string, names ...string) {
 	}
 }
 
-var sound = Options{Template: "a sound of {labels}"}
+var sound = Options{Templates: []string{"a sound of {labels}"}}
 
 func mustList(t testing.TB, root string, o Options) *Listing {
 	t.Helper()
@@ -101,6 +101,9 @@ func show(l *Listing) string {
 		for _, p := range s.Parts {
 			if p.Path == "" {
 				fmt.Fprintf(&b, " %s=%q", p.Modality, p.Text)
+				for _, t := range p.Texts {
+					fmt.Fprintf(&b, "+%q", t)
+				}
 				continue
 			}
 			fmt.Fprintf(&b, " %s=%s", p.Modality, p.Path)
@@ -376,4 +379,62 @@ b text="b"
 c text="c"
 # 2 keys are listed more than once; all but the first fail: a, a
 `)
+}
+
+func TestCaptionsOfLabels(t *testing.T) {
+	two := []string{"Speech", "Dog"}
+	for _, c := range []struct {
+		templates, labels, want []string
+	}{
+		{[]string{"a sound of {labels}"}, two, []string{"a sound of Speech, Dog"}},
+		{[]string{"a sound of {label}"}, two, []string{"a sound of Speech", "a sound of Dog"}},
+		{[]string{"{label}", "the {labels}", "the {labels}"}, two, []string{"Speech", "Dog", "the Speech, Dog"}},
+		{[]string{"{label} among {labels}"}, two, []string{"Speech among Speech, Dog", "Dog among Speech, Dog"}},
+		{[]string{"{label}"}, []string{"a {label}"}, []string{"a {label}"}}, // what a label holds is text
+		{[]string{"a {labels}"}, nil, nil},
+		{nil, two, nil},
+	} {
+		var s sample.Sample
+		addTexts(&s, captionsOf(c.templates, c.labels))
+		var got []string
+		if p := s.Part(sample.Text); p != nil {
+			got = append([]string{p.Text}, p.Texts...)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%q of %q: %q, want %q", c.templates, c.labels, got, c.want)
+		}
+	}
+	many := make([]string, 1000)
+	for i := range many {
+		many[i] = fmt.Sprint(i)
+	}
+	var s sample.Sample
+	addTexts(&s, captionsOf([]string{"{label}", "x{label}"}, many))
+	if n := 1 + len(s.Parts[0].Texts); n != MaxCaptions {
+		t.Errorf("%d captions", n)
+	}
+}
+
+func TestManifestCaptionLists(t *testing.T) {
+	root := grow(t, `
+-- manifest.jsonl --
+{"image": "a.jpg", "captions": ["a dog", "one dog", "", "a dog", "the dog"]}
+{"image": "b.jpg", "caption": "a cat"}
+{"image": "c.jpg", "caption": []}
+{"image": "d.jpg", "text": "this one", "caption": ["not", "these"]}
+`)
+	touch(t, root, "a.jpg", "b.jpg", "c.jpg", "d.jpg")
+	expect(t, mustList(t, root, Options{Kind: "manifest"}), `
+a image=a.jpg text="a dog"+"one dog"+"the dog"
+b image=b.jpg text="a cat"
+c image=c.jpg
+d image=d.jpg text="this one"
+`)
+	root = grow(t, `
+-- manifest.jsonl --
+{"image": "a.jpg", "caption": ["a dog", 3]}
+`)
+	if _, err := List(t.Context(), root, Options{Kind: "manifest"}); err == nil || !strings.Contains(err.Error(), "caption holds a number") {
+		t.Errorf("a number among captions: %v", err)
+	}
 }

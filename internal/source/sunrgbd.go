@@ -163,7 +163,7 @@ func listSUNRGBD(ctx context.Context, t *tree, o Options) (*Listing, error) {
 		}
 		if scene := readScene(t, v.scene); scene != "" {
 			s.Labels = []string{scene}
-			add(&s, sample.Part{Modality: sample.Text, Text: caption(o.SceneTemplate, s.Labels)})
+			addTexts(&s, captionsOf([]string{o.SceneTemplate}, s.Labels))
 		} else {
 			noScene.add(s.Key)
 		}
