@@ -86,7 +86,7 @@ func MakePlan(ctx context.Context, root string, cfg configs.Config, tools *media
 		return nil, nil, err
 	}
 	cfg.Text.Captions = captionColumns(listing.Samples, cfg.Text.Captions)
-	pins, err := choosePins(listing.Samples, &cfg, tools, skipUnsupported)
+	pins, err := choosePins(ctx, listing.Samples, &cfg, tools, skipUnsupported)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -164,7 +164,7 @@ func (p *Plan) cut(listing []byte, ends []int64) error {
 }
 
 // choosePins settles what could change bytes from machine to machine.
-func choosePins(samples []sample.Sample, cfg *configs.Config, tools *media.Tools, skipUnsupported bool) (map[string]string, error) {
+func choosePins(ctx context.Context, samples []sample.Sample, cfg *configs.Config, tools *media.Tools, skipUnsupported bool) (map[string]string, error) {
 	pins := map[string]string{
 		// The compiler fuses multiplication and addition on some architectures and not on others.
 		"arch": runtime.GOARCH,
@@ -205,8 +205,8 @@ func choosePins(samples []sample.Sample, cfg *configs.Config, tools *media.Tools
 	}
 	switch {
 	case len(needFFmpeg) == 0:
-	case tools.FFmpeg != "":
-		pins["ffmpeg"] = tools.FFmpegVersion
+	case tools.Version(ctx) != "":
+		pins["ffmpeg"] = tools.Version(ctx)
 	case skipUnsupported:
 		pins["ffmpeg"] = "none"
 	default:
@@ -225,10 +225,10 @@ func (p *Plan) checkPins(tools *media.Tools) error {
 	}
 	switch v := p.Pins["ffmpeg"]; {
 	case v == "" || v == "none":
-	case tools.FFmpeg == "":
-		return fault.Environmentf("the plan pins ffmpeg %s, and this machine has none", v)
-	case v != tools.FFmpegVersion:
-		return fault.Environmentf("the plan pins ffmpeg %s, and this machine has %s", v, tools.FFmpegVersion)
+	case tools.Version(context.Background()) == "":
+		return fault.Environmentf("the plan pins ffmpeg %s, and this machine has none that runs", v)
+	case v != tools.Version(context.Background()):
+		return fault.Environmentf("the plan pins ffmpeg %s, and this machine has %s", v, tools.Version(context.Background()))
 	}
 	if p.ContentVersion != contentVersion {
 		return fault.Environmentf("the work was planned by a prep whose transforms have version %d; this one's have %d", p.ContentVersion, contentVersion)

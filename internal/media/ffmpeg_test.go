@@ -326,16 +326,16 @@ func TestEndlessOutput(t *testing.T) {
 
 func TestFindTools(t *testing.T) {
 	t.Setenv(EnvFFmpeg, "none")
-	if tools := FindTools(context.Background()); tools.FFmpeg != "" || tools.FFprobe != "" || tools.FFmpegVersion != "" {
+	if tools := FindTools(context.Background()); tools.FFmpeg != "" || tools.FFprobe != "" || tools.Version(context.Background()) != "" {
 		t.Errorf("%+v", tools)
 	}
 	fake := fakeProgram(t, "echo 'ffmpeg version 9.8.7-3+x Copyright'")
 	t.Setenv(EnvFFmpeg, fake)
-	if tools := FindTools(context.Background()); tools.FFmpeg != fake || tools.FFmpegVersion != "9.8.7-3+x" || tools.decoderName() != "ffmpeg 9.8.7" {
+	if tools := FindTools(context.Background()); tools.FFmpeg != fake || tools.Version(context.Background()) != "9.8.7-3+x" || tools.decoderName() != "ffmpeg 9.8.7" {
 		t.Errorf("%+v", tools)
 	}
 	t.Setenv(EnvFFmpeg, fakeProgram(t, "exit 1"))
-	if tools := FindTools(context.Background()); tools.FFmpeg != "" {
+	if tools := FindTools(context.Background()); tools.Version(context.Background()) != "" {
 		t.Errorf("%+v", tools)
 	}
 	if name := (&Tools{FFmpegVersion: "N-109-gabc"}).decoderName(); name != "ffmpeg N-109-gabc" {

@@ -21,6 +21,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -34,7 +35,9 @@ const EnvFFmpeg = "PREP_FFMPEG"
 type Tools struct {
 	FFmpeg        string // absolute path, "" when there is none
 	FFprobe       string // absolute path, "" when there is none
-	FFmpegVersion string // as `ffmpeg -version` names it, for example "5.1.9-0+deb12u1"; it can decide output bytes and is pinned in the plan
+	FFmpegVersion string // as Version gives it, "" when it was not asked for yet
+
+	asked *versionOnce
 
 	Turbo *TurboJPEG // libjpeg-turbo for JPEG files, nil when there is none
 
@@ -51,17 +54,17 @@ type Tools struct {
 	MaxProcessBytes int64
 }
 
-// FindTools looks for the programs and libraries that decoding can use. It starts one short process to
-// learn ffmpeg's version. Something that is not there, or does not run, is not an error: its field stays
-// empty, and a file that needs it is reported as unsupported when it is met.
-func FindTools(ctx context.Context) *Tools {
+// FindTools looks for the programs and libraries that decoding can use. It starts none: ffmpeg takes longer to
+// say its version than a sound to become a tensor, and most data sets need none. Something that is not there is
+// not an error: its field stays empty, and a file that needs it is reported as unsupported when it is met.
+func FindTools(_ context.Context) *Tools {
 	t := &Tools{}
-	t.findFFmpeg(ctx)
+	t.findFFmpeg()
 	t.Turbo = openTurboJPEG()
 	return t
 }
 
-func (t *Tools) findFFmpeg(ctx context.Context) {
+func (t *Tools) findFFmpeg() {
 	name := os.Getenv(EnvFFmpeg)
 	if name == "none" {
 		return
@@ -73,17 +76,30 @@ func (t *Tools) findFFmpeg(ctx context.Context) {
 	if !ok {
 		return
 	}
-	version, ok := ffmpegVersion(ctx, ffmpeg)
-	if !ok {
-		return
-	}
-	t.FFmpeg, t.FFmpegVersion = ffmpeg, version
+	t.FFmpeg, t.asked = ffmpeg, new(versionOnce)
 	// The probe that came with this ffmpeg first: two versions can disagree about start times.
 	if probe, ok := findProgram(filepath.Join(filepath.Dir(ffmpeg), "ffprobe")); ok {
 		t.FFprobe = probe
 	} else if probe, ok := findProgram("ffprobe"); ok {
 		t.FFprobe = probe
 	}
+}
+
+// versionOnce is the one process that learns ffmpeg's version.
+type versionOnce struct {
+	once    sync.Once
+	version string
+}
+
+// Version is ffmpeg's version as `ffmpeg -version` names it, for example "5.1.9-0+deb12u1"; "" when there is no
+// ffmpeg, or it does not run. It can decide output bytes and is pinned in the plan. The first call starts a
+// short process.
+func (t *Tools) Version(ctx context.Context) string {
+	if t.FFmpegVersion != "" || t.FFmpeg == "" || t.asked == nil {
+		return t.FFmpegVersion
+	}
+	t.asked.once.Do(func() { t.asked.version, _ = ffmpegVersion(ctx, t.FFmpeg) })
+	return t.asked.version
 }
 
 // findProgram resolves a name in PATH, or a path, to an absolute path. A relative entry of PATH is not
@@ -120,7 +136,7 @@ func ffmpegVersion(ctx context.Context, ffmpeg string) (string, bool) {
 
 // decoderName is what Sound.Decoder says of ffmpeg: "ffmpeg 5.1.9", without a distribution's suffix.
 func (t *Tools) decoderName() string {
-	v := t.FFmpegVersion
+	v := t.Version(context.Background())
 	if v != "" && v[0] >= '0' && v[0] <= '9' {
 		v, _, _ = strings.Cut(v, "-")
 	}
