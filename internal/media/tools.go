@@ -22,6 +22,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -88,7 +89,7 @@ func (t *Tools) findFFmpeg() {
 // versionOnce is the one process that learns ffmpeg's version.
 type versionOnce struct {
 	once    sync.Once
-	version string
+	version atomic.Pointer[string]
 }
 
 // Version is ffmpeg's version as `ffmpeg -version` names it, for example "5.1.9-0+deb12u1"; "" when there is no
@@ -98,8 +99,11 @@ func (t *Tools) Version(ctx context.Context) string {
 	if t.FFmpegVersion != "" || t.FFmpeg == "" || t.asked == nil {
 		return t.FFmpegVersion
 	}
-	t.asked.once.Do(func() { t.asked.version, _ = ffmpegVersion(ctx, t.FFmpeg) })
-	return t.asked.version
+	t.asked.once.Do(func() {
+		v, _ := ffmpegVersion(ctx, t.FFmpeg)
+		t.asked.version.Store(&v)
+	})
+	return *t.asked.version.Load()
 }
 
 // findProgram resolves a name in PATH, or a path, to an absolute path. A relative entry of PATH is not
@@ -134,9 +138,15 @@ func ffmpegVersion(ctx context.Context, ffmpeg string) (string, bool) {
 	return words[0], true
 }
 
-// decoderName is what Sound.Decoder says of ffmpeg: "ffmpeg 5.1.9", without a distribution's suffix.
+// decoderName is what Sound.Decoder says of ffmpeg: "ffmpeg 5.1.9", without a distribution's suffix, and "ffmpeg"
+// where nobody asked for the version yet: no process is started for a name.
 func (t *Tools) decoderName() string {
-	v := t.Version(context.Background())
+	v := t.FFmpegVersion
+	if t.asked != nil && t.FFmpeg != "" {
+		if asked := t.asked.version.Load(); asked != nil {
+			v = *asked
+		}
+	}
 	if v != "" && v[0] >= '0' && v[0] <= '9' {
 		v, _, _ = strings.Cut(v, "-")
 	}

@@ -129,10 +129,9 @@ func prepare(args []string) (map[string]work, error) {
 			if err != nil {
 				return err
 			}
-			planes := s.Channels()
-			mono, right := planes[0], planes[1]
-			for i, v := range mono {
-				mono[i] = (v + right[i]) / 2
+			mono := s.Data[:len(s.Data)/2] // mixed in place
+			for i := range mono {
+				mono[i] = (s.Data[2*i] + s.Data[2*i+1]) / 2
 			}
 			x, err := mel.Resample(mono, s.SourceRate)
 			if err != nil {
