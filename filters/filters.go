@@ -43,7 +43,7 @@ func Fields() []sample.MetricField {
 		{Name: "sync_drift_s", Kind: sample.Number, Unit: "s", Doc: "length of the decoded sound minus its length on the container's clock: gaps, or clocks that ran apart; within 0.05 s it is rounding"},
 		{Name: "sync_content_offset_s", Kind: sample.Number, Unit: "s", Doc: "sound of an event minus its picture on the container's clock, by correlation; only with video.content_sync"},
 		{Name: "sync_content_confidence", Kind: sample.Number, Doc: "how far the correlation at that offset stands above any other, 0 to 1"},
-		{Name: "sync_content_status", Kind: sample.Word, Doc: "ok, or unknown below a confidence of 0.35"},
+		{Name: "sync_content_status", Kind: sample.Word, Doc: "ok, or unknown below a confidence of 0.4"},
 		{Name: "sync_content_reason", Kind: sample.Word, Doc: "why unknown: too_short, still, silent or weak"},
 	}, append(pictureFields(), sensorFields()...)...)
 }

@@ -15,10 +15,11 @@ import (
 const (
 	syncRate     = 100 // of both curves, Hz
 	syncReach    = 2.5 // shifts looked at, seconds
-	syncOverlap  = 3.0 // of both curves at any shift, at the least, seconds
+	syncOverlap  = 5.0 // of both curves at any shift, at the least, seconds
 	syncPeak     = 0.2 // seconds around the best shift that belong to it
-	syncLeast    = 0.2 // correlation below which nothing coincides
-	syncCertain  = 0.35
+	syncLeast    = 0.15
+	syncCertain  = 0.4
+	syncCrest    = 4.0 // deviations above the median that a single event may count
 	soundingRate = 16000
 )
 
@@ -26,12 +27,14 @@ const (
 type SyncEstimate struct {
 	// Offset is how much later the sound of an event comes than its picture, in seconds.
 	Offset float64
-	// Confidence, 0 to 1, is how far the correlation at the best shift stands above that at any other,
-	// relative to the best.
+	// Confidence, 0 to 1, is how far the likeness at the best shift stands above that at any other shift
+	// more than 0.2 s away, relative to the best.
 	Confidence float64
-	Peak       float64 // the correlation there, -1 to 1
-	// Status is ok when the confidence is at least 0.35, unknown otherwise; Reason says why: too_short, still,
-	// silent, weak.
+	// Peak is the likeness there, 0 to 1: the geometric mean of Pearson's correlation in the two halves of
+	// the clip, so that one coincidence (a cut and a door) is not taken for a rule.
+	Peak float64
+	// Status is ok with a confidence of 0.4 and a peak of 0.15 or more, unknown otherwise; Reason says why:
+	// too_short, still, silent, weak.
 	Status, Reason string
 }
 
@@ -62,12 +65,14 @@ func EstimateSync(mono []float32, delay float64, motion []float32, rate float64)
 	case flat(sound):
 		return unknown("silent")
 	}
+	crest(sound)
+	crest(picture)
 	// sound[k] is at delay + k/syncRate of the picture's time. At a shift of s the sound is moved earlier by s.
 	start := int(math.Round(delay * syncRate))
 	reach := int(syncReach * syncRate)
 	r := make([]float64, 2*reach+1)
 	for i := range r {
-		r[i] = correlationAt(sound, picture, start-(i-reach))
+		r[i] = likeness(sound, picture, start-(i-reach))
 	}
 	best := 0
 	for i, v := range r {
@@ -100,7 +105,7 @@ func EstimateSync(mono []float32, delay float64, motion []float32, rate float64)
 func onsets(mono []float32) []float64 {
 	const hop = soundingRate / syncRate
 	n := len(mono)/hop - 1
-	if n < syncOverlap*syncRate {
+	if float64(n) < syncOverlap*syncRate {
 		return nil
 	}
 	half := make([]float64, n+1)
@@ -147,9 +152,10 @@ func movements(motion []float32, rate float64) []float64 {
 	}
 	out := make([]float64, int(float64(len(motion)-1)/rate*syncRate)+1)
 	for i := range out {
-		at := float64(i) / syncRate * rate
+		// What a picture shows anew happened since the one before, half a period earlier on average.
+		at := float64(i)/syncRate*rate + 0.5
 		k := min(int(at), len(sudden)-2)
-		t := at - float64(k)
+		t := math.Min(at-float64(k), 1)
 		out[i] = (1-t)*sudden[k] + t*sudden[k+1]
 	}
 	return out
@@ -171,25 +177,44 @@ func syncMoments(x []float64) (mean, deviation float64) {
 	return mean, math.Sqrt(deviation / float64(len(x)))
 }
 
-// correlationAt is Pearson's, of a[k] with b[k+shift] where both are; NaN when they overlap too little.
-func correlationAt(a, b []float64, shift int) float64 {
+// crest cuts what stands far out, in place: no single event may decide.
+func crest(x []float64) {
+	sorted := slices.Clone(x)
+	slices.Sort(sorted)
+	_, dev := syncMoments(x)
+	limit := sorted[len(sorted)/2] + syncCrest*dev
+	for i, v := range x {
+		x[i] = math.Min(v, limit)
+	}
+}
+
+// likeness is the geometric mean of the correlations of a[k] with b[k+shift] in both halves of where both
+// are, 0 if either is negative; NaN when they overlap too little.
+func likeness(a, b []float64, shift int) float64 {
 	from, to := max(0, -shift), min(len(a), len(b)-shift)
-	n := to - from
-	if float64(n) < syncOverlap*syncRate {
+	if float64(to-from) < syncOverlap*syncRate {
 		return math.NaN()
 	}
-	a, b = a[from:to], b[from+shift:to+shift]
+	middle := (from + to) / 2
+	first := pearson(a[from:middle], b[from+shift:middle+shift])
+	second := pearson(a[middle:to], b[middle+shift:to+shift])
+	return math.Sqrt(math.Max(0, first) * math.Max(0, second))
+}
+
+// pearson is the correlation of two curves of one length, 0 where one is flat.
+func pearson(a, b []float64) float64 {
+	n := float64(len(a))
 	var sa, sb, saa, sbb, sab float64
 	for i, x := range a {
 		y := b[i]
 		sa, sb = sa+x, sb+y
 		saa, sbb, sab = saa+x*x, sbb+y*y, sab+x*y
 	}
-	va, vb := saa-sa*sa/float64(n), sbb-sb*sb/float64(n)
-	if va <= 1e-12 || vb <= 1e-12 {
+	va, vb := saa-sa*sa/n, sbb-sb*sb/n
+	if va <= 1e-9 || vb <= 1e-9 {
 		return 0
 	}
-	return (sab - sa*sb/float64(n)) / math.Sqrt(va*vb)
+	return (sab - sa*sb/n) / math.Sqrt(va*vb)
 }
 
 // vertex is where a parabola through a peak and its neighbours has its top, from -0.5 to 0.5.

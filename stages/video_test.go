@@ -24,7 +24,7 @@ type videos struct {
 	cfg   configs.Config
 }
 
-func newVideos(t *testing.T) *videos {
+func newVideos(t testing.TB) *videos {
 	t.Helper()
 	tools := media.FindTools(context.Background())
 	needs.Tool(t, tools.FFmpeg != "", "ffmpeg in PATH (Debian: apt-get install ffmpeg)")
@@ -35,7 +35,7 @@ func newVideos(t *testing.T) *videos {
 	return &videos{t.TempDir(), tools, cfg}
 }
 
-func (v *videos) make(t *testing.T, name string, args ...string) *sample.Sample {
+func (v *videos) make(t testing.TB, name string, args ...string) *sample.Sample {
 	t.Helper()
 	path := filepath.Join(v.dir, name)
 	args = append(append([]string{"-v", "error", "-nostdin", "-y"}, args...), "-bitexact", path)
@@ -53,7 +53,7 @@ func (v *videos) make(t *testing.T, name string, args ...string) *sample.Sample 
 	return s
 }
 
-func (v *videos) process(t *testing.T, s *sample.Sample) error {
+func (v *videos) process(t testing.TB, s *sample.Sample) error {
 	t.Helper()
 	p, err := NewProcessor(&Plan{Root: v.dir, Config: v.cfg, Pins: map[string]string{"arch": runtime.GOARCH}, ContentVersion: contentVersion}, "", v.cfg.Ingest, v.tools)
 	if err != nil {
