@@ -372,6 +372,11 @@ func decodeTIFF(_ *Tools, data []byte, o PictureOptions, info *PictureInfo) (*vi
 	if err != nil {
 		return nil, pictureError(info.Format, r, err)
 	}
+	if grey, ok := img.(*image.Gray); ok && invertedFax(data) {
+		for i := range grey.Pix {
+			grey.Pix[i] = ^grey.Pix[i]
+		}
+	}
 	if part, ok := img.(interface {
 		SubImage(image.Rectangle) image.Image
 	}); ok && padded {

@@ -1,6 +1,7 @@
 package media_test
 
 import (
+	"encoding/base64"
 	"encoding/binary"
 	"testing"
 
@@ -59,6 +60,34 @@ func TestTiledTIFF(t *testing.T) {
 		for x := range w {
 			if got := p.Pix[3*(y*w+x)]; got != level(x, y) {
 				t.Fatalf("pixel %d, %d is %d, want %d", x, y, got, level(x, y))
+			}
+		}
+	}
+}
+
+// A black bar on white, fax-coded by Pillow: black is zero, so that the white paper is the runs called black.
+func TestFaxTIFF(t *testing.T) {
+	for name, code := range map[string]string{
+		"group 3": "SUkqADIAAAAAE1AuACagXABNXMOACauYcAE1cw4AJq5hwATVzDgAmoFwATUC4AJqBcAJAAABAwABAAAAGAAAAAEBAwABAAAACgAAAAIBAwABAAAAAQAAAAMBAwABAAAAAwAAAAYBAwABAAAAAQAAABEBBAABAAAACAAAABYBAwABAAAACgAAABcBBAABAAAAKgAAABwBAwABAAAAAQAAAAAAAAA=",
+		"group 4": "SUkqABQAAAAmoF+XP//8fgAgAgAJAAABAwABAAAAGAAAAAEBAwABAAAACgAAAAIBAwABAAAAAQAAAAMBAwABAAAABAAAAAYBAwABAAAAAQAAABEBBAABAAAACAAAABYBAwABAAAACgAAABcBBAABAAAACwAAABwBAwABAAAAAQAAAAAAAAA=",
+	} {
+		file, err := base64.StdEncoding.DecodeString(code)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, _, err := (&media.Tools{}).DecodePicture(file, media.PictureOptions{Decoder: "go"})
+		if err != nil || p.Width != 24 || p.Height != 10 {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for y := range 10 {
+			for x := range 24 {
+				want := uint8(255)
+				if x >= 4 && x <= 11 && y >= 2 && y <= 6 {
+					want = 0
+				}
+				if got := p.Pix[(y*24+x)*p.Channels]; got != want {
+					t.Fatalf("%s: pixel %d, %d is %d, want %d", name, x, y, got, want)
+				}
 			}
 		}
 	}
