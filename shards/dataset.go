@@ -160,6 +160,23 @@ func (d *Dataset) Has(i int, column string) bool {
 	return there
 }
 
+// Tensor returns the tensor of row i in a column, without reading the rest of the row: absent when it is null
+// or there is no such column. As with Row, its data lies in the mapped file.
+func (d *Dataset) Tensor(i int, column string) sample.Tensor {
+	c, ok := d.columns[column]
+	if !ok {
+		return sample.Tensor{}
+	}
+	k, row := d.locate(i)
+	b, at := d.shards[k].find(row)
+	data, there := b.tensors[c].at(at)
+	if !there {
+		return sample.Tensor{}
+	}
+	f := d.manifest.Schema.Tensors[c]
+	return sample.Tensor{DType: f.DType, Shape: f.Shape, Data: data}
+}
+
 func (d *Dataset) explain(task int, row int64, err error) error {
 	return corruptRow(d.manifest.Tasks[task].Shard.Name, row, err)
 }

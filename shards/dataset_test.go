@@ -65,6 +65,11 @@ func TestRoundTrip(t *testing.T) {
 			if d.Key(n) != want.Key {
 				t.Fatalf("key %q, want %q", d.Key(n), want.Key)
 			}
+			for _, f := range append(s.Tensors[:len(s.Tensors):len(s.Tensors)], sample.TensorField{Name: "nosuch"}) {
+				if got, want := d.Tensor(n, f.Name), r.Tensor(f.Name); !reflect.DeepEqual(got, want) {
+					t.Fatalf("%s: column %s alone differs from that of the row", want.DType, f.Name)
+				}
+			}
 			for _, f := range s.Tensors {
 				if d.Has(n, f.Name) == want.Tensor(f.Name).Absent() {
 					t.Fatalf("%s: Has(%s) is %v", want.Key, f.Name, d.Has(n, f.Name))
