@@ -4,7 +4,7 @@
 //
 // The YAML presets are the documentation: `prep config --show` prints them with their comments. The
 // layers, later ones winning, are default.yaml, a data preset (imagebind.yaml), a model preset
-// (model_*.yaml), the user's file, and flags.
+// (model_*.yaml), a recipe (recipe_*.yaml), the user's file, and flags.
 package configs
 
 import (
@@ -48,12 +48,17 @@ type Config struct {
 var (
 	DataPresets  = []string{"default", "imagebind"}
 	ModelPresets = []string{"tiny", "base", "imagebind_huge"}
+	// Recipes name what --recipe of train takes: parts of the training recipe, laid over the model preset.
+	Recipes = []string{"published", "staged", "probe", "lora"}
 )
 
 // Layers says what is laid over the embedded defaults.
 type Layers struct {
 	DataPreset  string // "" means default
 	ModelPreset string // "" means tiny
+	Recipe      string // "" means the model preset's own
+	BaseName    string // for messages
+	Base        []byte // the YAML of a run that goes on, laid below the user's; may be nil
 	FileName    string // for messages
 	File        []byte // the user's YAML, may be nil
 	Flags       []Override
@@ -113,6 +118,12 @@ func merged(l Layers) (*yaml.Node, error) {
 	if l.DataPreset != "default" {
 		names = append(names, l.DataPreset+".yaml")
 	}
+	if l.Recipe != "" {
+		if !slices.Contains(Recipes, l.Recipe) {
+			return nil, fault.Usagef("no recipe %q (have %s)", l.Recipe, strings.Join(Recipes, ", "))
+		}
+		names = append(names, "recipe_"+l.Recipe+".yaml")
+	}
 	base := &yaml.Node{Kind: yaml.MappingNode}
 	for _, name := range names {
 		b, err := presets.ReadFile(name)
@@ -125,8 +136,14 @@ func merged(l Layers) (*yaml.Node, error) {
 		}
 		overlay(base, n)
 	}
-	if len(bytes.TrimSpace(l.File)) > 0 {
-		n, err := parse(l.FileName, l.File)
+	for _, f := range []struct {
+		name string
+		yaml []byte
+	}{{l.BaseName, l.Base}, {l.FileName, l.File}} {
+		if len(bytes.TrimSpace(f.yaml)) == 0 {
+			continue
+		}
+		n, err := parse(f.name, f.yaml)
 		if err != nil {
 			return nil, err
 		}
@@ -181,6 +198,15 @@ func checkKeys(file, path string, n *yaml.Node, t reflect.Type) error {
 		if n.Kind == yaml.MappingNode {
 			for i := 0; i+1 < len(n.Content); i += 2 {
 				if err := checkKeys(file, path+n.Content[i].Value+".", n.Content[i+1], t.Elem()); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	case reflect.Slice:
+		if n.Kind == yaml.SequenceNode {
+			for i, e := range n.Content {
+				if err := checkKeys(file, fmt.Sprintf("%s[%d].", strings.TrimSuffix(path, "."), i), e, t.Elem()); err != nil {
 					return err
 				}
 			}

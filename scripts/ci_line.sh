@@ -110,19 +110,25 @@ balanced "$work/s.json"
 tail -n 1 "$work/learn.json"
 bash "$here/check_training.sh" "$work/learn.json"
 
-say "train a little, straight through and killed after a checkpoint"
+say "train a little, straight through and killed three times, each after a checkpoint"
 "$prep" train "$work/s" --run "$work/straight" --epochs 12 --json >/dev/null
-"$prep" train "$work/s" --run "$work/killed-run" --epochs 12 --json >/dev/null 2>&1 &
-pid=$!
-for _ in $(seq 1200); do # until a checkpoint is there, then a little into the next epochs
-  ls "$work"/killed-run/checkpoints/* >/dev/null 2>&1 && break
-  sleep 0.1
+newest() { (cd "$work/killed-run/checkpoints" 2>/dev/null && ls -d epoch-* 2>/dev/null | sort | tail -n 1) || true; }
+for kill in 1 2 3; do
+  before=$(newest)
+  resume=$([ "$kill" = 1 ] || echo --resume)
+  # shellcheck disable=SC2086
+  "$prep" train "$work/s" --run "$work/killed-run" $resume --epochs 12 --set train.checkpoint_epochs=2 --json >/dev/null 2>&1 &
+  pid=$!
+  for _ in $(seq 1200); do # until another checkpoint is there, then a little into the next epochs
+    [ "$(newest)" != "$before" ] && break
+    sleep 0.1
+  done
+  sleep 0.$((RANDOM % 5 + 1))
+  kill -9 $pid 2>/dev/null || true
+  wait $pid 2>/dev/null || true
 done
-sleep 0.5
-kill -9 $pid 2>/dev/null || true
-wait $pid 2>/dev/null || true
-[ "$(ls "$work/killed-run/checkpoints" | wc -l)" -lt "$(ls "$work/straight/checkpoints" | wc -l)" ] || { echo "the run was over before it was killed"; exit 1; }
-"$prep" train "$work/s" --run "$work/killed-run" --resume --epochs 12 --json >/dev/null
-last=$(ls "$work/straight/checkpoints" | sort | tail -n 1)
+last=$(cd "$work/straight/checkpoints" && ls -d epoch-* | sort | tail -n 1)
+[ "$(newest)" != "$last" ] || { echo "the run was over before it was killed three times"; exit 1; }
+"$prep" train "$work/s" --run "$work/killed-run" --resume --json >/dev/null
 cmp "$work/straight/checkpoints/$last/weights.safetensors" "$work/killed-run/checkpoints/$last/weights.safetensors"
-echo "the resumed run ended with the same weights"
+echo "the run that was killed three times ended with the same weights"

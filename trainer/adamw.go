@@ -25,17 +25,22 @@ import (
 func firstMomentPath(name string) string  { return "/adamw/exp_avg/" + name }
 func secondMomentPath(name string) string { return "/adamw/exp_avg_sq/" + name }
 
+// averagePath is where the moving average of a weight stands.
+func averagePath(name string) string { return "/ema/" + name }
+
 // clipEpsilon keeps the clipping factor finite at a zero gradient, as torch's clip_grad_norm_ does.
 const clipEpsilon = 1e-6
 
 // rates are the scalars of one update, computed on the host in float64: the decay factor, then for each
-// tower of the step lr/(1-b1^t) and sqrt(1-b2^t).
+// tower of the step lr/(1-b1^t), sqrt(1-b2^t) and the moving average's factor min(ema, (1+t)/(10+t)).
 func rates(c *configs.Train, lr float64, towerSteps []int) []float32 {
 	out := []float32{float32(1 - lr*c.WeightDecay)}
-	for _, t := range towerSteps {
+	for _, steps := range towerSteps {
+		t := float64(max(steps, 1)) // 0: no weight of the tower moves, and nobody looks
 		out = append(out,
-			float32(lr/(1-math.Pow(c.Beta1, float64(t)))),
-			float32(math.Sqrt(1-math.Pow(c.Beta2, float64(t)))))
+			float32(lr/(1-math.Pow(c.Beta1, t))),
+			float32(math.Sqrt(1-math.Pow(c.Beta2, t))),
+			float32(min(c.EMA, (1+t)/(10+t))))
 	}
 	return out
 }
@@ -44,6 +49,9 @@ func rates(c *configs.Train, lr float64, towerSteps []int) []float32 {
 // norm before clipping. tower gives each weight's place in the rates.
 func adamW(c *configs.Train, store *model.Store, weights []*Weight, tower []int, grads []*Node, rates *Node) *Node {
 	g := rates.Graph()
+	if len(grads) == 0 {
+		return Scalar(g, dtypes.Float32, 0)
+	}
 	squares := make([]*Node, len(grads))
 	for i, gr := range grads {
 		squares[i] = ReduceAllSum(Square(gr))
@@ -69,7 +77,7 @@ func adamW(c *configs.Train, store *model.Store, weights []*Weight, tower []int,
 		v := store.GetVariable(secondMomentPath(w.Name))
 		m1 := Add(MulScalar(m.NodeValue(g), c.Beta1), MulScalar(gr, 1-c.Beta1))
 		v1 := Add(MulScalar(v.NodeValue(g), c.Beta2), MulScalar(Square(gr), 1-c.Beta2))
-		step, root := rate(1+2*tower[i]), rate(2+2*tower[i])
+		step, root := rate(1+3*tower[i]), rate(2+3*tower[i])
 		x := value.NodeValue(g)
 		if c.WeightDecay > 0 && (c.Decay == "all" || w.decays()) {
 			x = Mul(x, decay)
@@ -78,17 +86,52 @@ func adamW(c *configs.Train, store *model.Store, weights []*Weight, tower []int,
 		value.SetNodeValue(x)
 		m.SetNodeValue(m1)
 		v.SetNodeValue(v1)
+		if c.EMA > 0 {
+			average, factor := store.GetVariable(averagePath(w.Name)), rate(3+3*tower[i])
+			old := average.NodeValue(g)
+			average.SetNodeValue(Add(x, Mul(factor, Sub(old, x))))
+		}
 	}
 	return norm
 }
 
-// addMoments puts zero moments for the weights into the store, where they are not there yet.
-func addMoments(store *model.Store, weights []*Weight) {
-	for _, w := range weights {
-		for _, path := range []string{firstMomentPath(w.Name), secondMomentPath(w.Name)} {
-			if store.GetVariable(path) == nil {
-				store.VariableWithValue(path, tensors.FromShape(shapes.Make(dtypes.Float32, w.Shape...))).SetTrainable(false)
+// addMoments puts zero moments for the weights that the feeds' towers train into the store, where they are
+// not there yet, and moving averages that begin at the weights.
+func (e *engine) addMoments(feeds []feed) {
+	for _, f := range feeds {
+		for _, w := range e.trained(towerOf(f.modality)) {
+			for _, path := range []string{firstMomentPath(w.Name), secondMomentPath(w.Name)} {
+				if e.store.GetVariable(path) == nil {
+					e.store.VariableWithValue(path, tensors.FromShape(shapes.Make(dtypes.Float32, w.Shape...))).SetTrainable(false)
+				}
+			}
+			if path := averagePath(w.Name); e.train.EMA > 0 && e.store.GetVariable(path) == nil {
+				now := tensors.MustCopyFlatData[float32](e.store.GetVariable(variablePath(w.Name)).MustValue())
+				e.store.VariableWithValue(path, tensors.FromFlatDataAndDimensions(now, w.Shape...)).SetTrainable(false)
 			}
 		}
 	}
+}
+
+// resetMoments begins the optimiser anew: what a new stage does.
+func (e *engine) resetMoments() {
+	for _, w := range e.moving() {
+		for _, path := range []string{firstMomentPath(w.Name), secondMomentPath(w.Name)} {
+			if v := e.store.GetVariable(path); v != nil {
+				tensors.MustMutableFlatData(v.MustValue(), func(x []float32) { clear(x) })
+			}
+		}
+	}
+}
+
+// moving lists all weights that can ever move: those of the state_dict and LoRA's.
+func (e *engine) moving() []*Weight {
+	var out []*Weight
+	for i := range e.weights {
+		out = append(out, &e.weights[i])
+	}
+	for _, a := range e.adapters {
+		out = append(out, &a.down, &a.up)
+	}
+	return out
 }

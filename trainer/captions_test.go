@@ -47,7 +47,7 @@ func TestOneCaptionIsDrawnEachEpoch(t *testing.T) {
 	p := pairingOf(t, rows, 4)
 	order := []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}
 	read := func(order []int, epoch int) []int32 {
-		x, err := p.tensor(sample.Text, order, epoch)
+		x, err := p.tensor(sample.Text, order, p.keys(order), epoch)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,7 +93,7 @@ func TestOneCaptionIsDrawnEachEpoch(t *testing.T) {
 		"reads":      {DType: sample.Int32, Shape: []int{5, 7}, Data: tokensOf(5, 1)},
 	} {
 		rows.memory[3].Texts = broken
-		if _, err := p.tensor(sample.Text, []int{3}, 0); err == nil || !strings.Contains(err.Error(), "item-003") || !strings.Contains(err.Error(), what) {
+		if _, err := p.tensor(sample.Text, []int{3}, p.keys([]int{3}), 0); err == nil || !strings.Contains(err.Error(), "item-003") || !strings.Contains(err.Error(), what) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}

@@ -19,17 +19,20 @@ import (
 	"prep/internal/fault"
 	"prep/trainer/element"
 	"prep/trainer/safetensors"
+	"prep/trainer/tfevents"
 )
 
 // The files of a checkpoint.
 const (
 	weightsFile   = "weights.safetensors"
 	optimizerFile = "optimizer.safetensors"
+	adaptersFile  = "lora.safetensors" // only with LoRA
+	averagesFile  = "ema.safetensors"  // only with a moving average
 	stateFile     = "state.json"
 )
 
 // checkpointVersion is the version of state.json.
-const checkpointVersion = 1
+const checkpointVersion = 2
 
 // maxState bounds state.json, in bytes.
 const maxState = 16 << 20
@@ -59,10 +62,19 @@ type state struct {
 	Last  map[string]float64 `json:"last_losses"`
 	// MetricsBytes is the length of metrics.jsonl at this point; what a resumed run finds beyond it is of
 	// steps that it makes again.
-	MetricsBytes int64          `json:"metrics_bytes"`
-	Data         dataID         `json:"data"`
-	Config       configSections `json:"config"`
-	Files        []fileSum      `json:"files"`
+	MetricsBytes int64 `json:"metrics_bytes"`
+	// History are the means of the latest epochs' losses by pair, which advice looks back on.
+	History map[string][]float64 `json:"history"`
+	// Tuned are the changes that auto-tuning has made to the configuration.
+	Tuned []Change `json:"tuned"`
+	// Advised holds the epoch in which each piece of advice was last given.
+	Advised map[string]int `json:"advised"`
+	// Best is the best checkpoint so far, "" while none was measured.
+	Best      string         `json:"best"`
+	BestScore float64        `json:"best_score"`
+	Data      []dataID       `json:"data"`
+	Config    configSections `json:"config"`
+	Files     []fileSum      `json:"files"`
 	// Digest is the SHA-256 of the file's bytes with these 64 digits as zeros.
 	Digest string `json:"digest"`
 }
@@ -84,19 +96,23 @@ type fileSum struct {
 	SHA256 string `json:"sha256"`
 }
 
-func newState(c configs.Config, id dataID) *state {
+func newState(c configs.Config, ids ...dataID) *state {
 	return &state{FormatVersion: checkpointVersion, Seed: c.Train.Seed, TowerSteps: map[string]int{}, Sums: map[string]lossSum{},
-		First: map[string]float64{}, Last: map[string]float64{}, Data: id, Config: configSections{c.Train, c.Model}}
+		First: map[string]float64{}, Last: map[string]float64{}, History: map[string][]float64{}, Tuned: []Change{}, Advised: map[string]int{},
+		Data: ids, Config: configSections{c.Train, c.Model}}
 }
 
-// advance counts a step and returns the number of updates of each feed's tower, this one included.
-func (s *state) advance(feeds []feed) []int {
+// advance counts a step and returns the number of updates of each feed's tower, this one included; a tower
+// that rests has none.
+func (s *state) advance(e *engine, feeds []feed) []int {
 	s.Step++
 	out := make([]int, len(feeds))
 	for i, f := range feeds {
-		name := towerOf(f.modality).name
-		s.TowerSteps[name]++
-		out[i] = s.TowerSteps[name]
+		t := towerOf(f.modality)
+		if !e.rests(t) {
+			s.TowerSteps[t.name]++
+		}
+		out[i] = s.TowerSteps[t.name]
 	}
 	return out
 }
@@ -121,13 +137,15 @@ func (s *state) endEpoch() {
 			s.First[k] = v
 		}
 		s.Last[k] = v
+		h := append(s.History[k], v)
+		s.History[k] = h[max(0, len(h)-historyEpochs):]
 	}
 	s.Epoch, s.Position, s.Sums = s.Epoch+1, 0, map[string]lossSum{}
 }
 
 // freeKeys may differ between a run and its resumption: they decide when it stops and what it keeps, not
 // what it computes.
-var freeKeys = []string{"train.epochs", "train.checkpoint_epochs", "train.keep", "train.eval_items", "train.device"}
+var freeKeys = []string{"train.epochs", "train.checkpoint_epochs", "train.keep", "train.recompute", "train.prompts", "train.device"}
 
 // sameRun reports how the settings and data of s differ from those that a checkpoint was made with.
 func (s *state) sameRun(old *state) error {
@@ -139,11 +157,17 @@ func (s *state) sameRun(old *state) error {
 	if len(diff) > 0 {
 		return fault.Usagef("the run was begun with other settings: %s; resume with the same, or begin another run", strings.Join(diff, "; "))
 	}
-	if old.Data.Manifest != s.Data.Manifest {
-		return fault.Usagef("the run was begun on other shards (manifest digest %.12s there, %.12s now); resume on the same, or begin another run", old.Data.Manifest, s.Data.Manifest)
+	if len(old.Data) != len(s.Data) {
+		return fault.Usagef("the run was begun on %d data sets, now there are %d; resume on the same, in the same order, or begin another run", len(old.Data), len(s.Data))
 	}
-	if old.Data.Selection != s.Data.Selection {
-		return fault.Usagef("the run was begun with another selection (%s there, %s now); prep validate with the same thresholds makes it again, or begin another run", orNone(old.Data.Selection), orNone(s.Data.Selection))
+	for i, was := range old.Data {
+		now := s.Data[i]
+		if was.Manifest != now.Manifest {
+			return fault.Usagef("the run was begun on other shards (manifest digest %.12s there, %.12s now); resume on the same, or begin another run", was.Manifest, now.Manifest)
+		}
+		if was.Selection != now.Selection {
+			return fault.Usagef("the run was begun with another selection (%s there, %s now); prep validate with the same thresholds makes it again, or begin another run", orNone(was.Selection), orNone(now.Selection))
+		}
 	}
 	return nil
 }
@@ -160,6 +184,8 @@ type runDir struct {
 	path    string
 	unlock  func() error
 	metrics *os.File
+	events  *os.File         // TensorBoard's
+	board   *tfevents.Writer // into events
 	// create opens a file of a checkpoint for writing; tests put a full disk here.
 	create func(path string) (syncWriter, error)
 }
@@ -177,6 +203,11 @@ const (
 	asidePrefix    = ".tmp-"    // a checkpoint that is being written
 	trashPrefix    = ".old-"    // one that is being deleted
 	damagedPrefix  = "damaged-" // one that failed its hashes, left for a person to look at
+	bestLink       = "best"     // links in the folder of checkpoints
+	lastLink       = "last"
+	boardDir       = "tensorboard"
+	picturesDir    = "pictures"
+	divergedFile   = "diverged.json"
 )
 
 // openRun makes or opens a run's folder. A new run wants a folder that is not there, empty, or only locked
@@ -186,15 +217,15 @@ func openRun(path string, c configs.Config, resume bool) (*runDir, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, explainDisk(path, err)
 	}
-	isRun := false
+	isRun, foreign := false, ""
 	for _, e := range entries {
 		switch e.Name() {
 		case configFile:
 			isRun = true
 		case lockFile, checkpointsDir, metricsFile:
 		default:
-			if !resume && !strings.HasPrefix(e.Name(), asidePrefix) {
-				return nil, fault.Usagef("%s is not empty (%s); a run needs a folder of its own, name another with --run", path, e.Name())
+			if foreign == "" && !strings.HasPrefix(e.Name(), asidePrefix) {
+				foreign = e.Name()
 			}
 		}
 	}
@@ -205,6 +236,8 @@ func openRun(path string, c configs.Config, resume bool) (*runDir, error) {
 		return nil, fault.Inputf("%s holds no run to resume: there is no %s in it", path, configFile)
 	case !resume && isRun:
 		return nil, fault.Usagef("%s holds a run already; --resume goes on with it, --run names another folder", path)
+	case !resume && foreign != "":
+		return nil, fault.Usagef("%s is not empty (%s); a run needs a folder of its own, name another with --run", path, foreign)
 	}
 	if err := os.MkdirAll(filepath.Join(path, checkpointsDir), 0o777); err != nil {
 		return nil, explainDisk(path, err)
@@ -309,6 +342,20 @@ type epochMetric struct {
 	Epoch  int                `json:"epoch"`
 	Step   int                `json:"step"`
 	Losses map[string]float64 `json:"losses"`
+	// By tower: the Euclidean norm of all its values, and its logit scale.
+	ParameterNorm map[string]float64 `json:"parameter_norm"`
+	LogitScale    map[string]float64 `json:"logit_scale"`
+	MemoryBytes   uint64             `json:"memory_bytes"` // that the program holds, mapped shards apart
+}
+
+type evalMetric struct {
+	Kind string `json:"kind"`
+	*Evaluation
+}
+
+type adviceMetric struct {
+	Kind string `json:"kind"`
+	Advice
 }
 
 func (d *runDir) metric(line any) error {
@@ -320,10 +367,16 @@ func (d *runDir) metric(line any) error {
 	return explainDisk(d.metrics.Name(), err)
 }
 
-// save commits a checkpoint of the state and returns its path, then deletes all but the newest ones.
+// checkpointName is the name that a checkpoint of the state has.
+func (s *state) checkpointName() string {
+	return fmt.Sprintf("epoch-%06d-step-%09d", s.Epoch, s.Step)
+}
+
+// save commits a checkpoint of the state and returns its path, points the links at it, then deletes all but
+// the newest ones and the best.
 func (d *runDir) save(e *engine, st *state, keep int) (string, error) {
 	parent := filepath.Join(d.path, checkpointsDir)
-	name := fmt.Sprintf("epoch-%06d-step-%09d", st.Epoch, st.Step)
+	name := st.checkpointName()
 	final := filepath.Join(parent, name)
 	if _, err := os.Stat(final); err == nil {
 		return final, nil // this very step was saved, or loaded from here
@@ -343,6 +396,7 @@ func (d *runDir) save(e *engine, st *state, keep int) (string, error) {
 	if err := os.Rename(aside, final); err != nil {
 		return "", explainDisk(final, err)
 	}
+	d.link(st, name)
 	if err := syncFolder(parent); err != nil {
 		return "", explainDisk(parent, err)
 	}
@@ -350,21 +404,39 @@ func (d *runDir) save(e *engine, st *state, keep int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for len(names) > keep {
+	for _, old := range names[:max(0, len(names)-keep)] {
+		if old == st.Best {
+			continue
+		}
 		// Out of sight first, so that no half-deleted checkpoint bears a checkpoint's name.
-		trash := filepath.Join(parent, trashPrefix+names[0])
-		if err := os.Rename(filepath.Join(parent, names[0]), trash); err != nil {
+		trash := filepath.Join(parent, trashPrefix+old)
+		if err := os.Rename(filepath.Join(parent, old), trash); err != nil {
 			return "", explainDisk(parent, err)
 		}
 		if err := os.RemoveAll(trash); err != nil {
 			return "", explainDisk(parent, err)
 		}
-		names = names[1:]
 	}
 	return final, nil
 }
 
-// fill writes the three files of a checkpoint into a new folder.
+// link points "last" and "best" at checkpoints. The links are for people; a file system that has none costs
+// nothing but them.
+func (d *runDir) link(st *state, last string) {
+	parent := filepath.Join(d.path, checkpointsDir)
+	for link, name := range map[string]string{lastLink: last, bestLink: st.Best} {
+		if name == "" {
+			continue
+		}
+		aside := filepath.Join(parent, asidePrefix+link)
+		_ = os.Remove(aside)
+		if err := os.Symlink(name, aside); err == nil {
+			_ = os.Rename(aside, filepath.Join(parent, link))
+		}
+	}
+}
+
+// fill writes the files of a checkpoint into a new folder.
 func (d *runDir) fill(dir string, e *engine, st *state) error {
 	if err := os.RemoveAll(dir); err != nil {
 		return explainDisk(dir, err)
@@ -374,10 +446,18 @@ func (d *runDir) fill(dir string, e *engine, st *state) error {
 	}
 	out := *st
 	out.Files = nil
-	for _, f := range []struct {
+	type file struct {
 		name    string
 		tensors []element.Source
-	}{{weightsFile, e.weightTensors()}, {optimizerFile, e.momentTensors()}} {
+	}
+	files := []file{{weightsFile, e.weightTensors()}, {optimizerFile, e.momentTensors()}}
+	if len(e.adapters) > 0 {
+		files = append(files, file{adaptersFile, e.adapterTensors()})
+	}
+	if e.hasAverages() {
+		files = append(files, file{averagesFile, e.averageTensors()})
+	}
+	for _, f := range files {
 		sum, n := sha256.New(), new(counter)
 		err := d.write(filepath.Join(dir, f.name), func(w io.Writer) error {
 			return safetensors.Write(io.MultiWriter(w, sum, n), f.tensors, map[string]string{"format": "pt"})
@@ -460,7 +540,7 @@ func parseState(b []byte) (*state, error) {
 	if st.Epoch < 0 || st.Position < 0 || st.Step < 0 || st.MetricsBytes < 0 {
 		return nil, errors.New("a count is negative")
 	}
-	if st.TowerSteps == nil || st.Sums == nil || st.First == nil || st.Last == nil {
+	if st.TowerSteps == nil || st.Sums == nil || st.First == nil || st.Last == nil || st.History == nil || st.Advised == nil {
 		return nil, errors.New("a field is missing")
 	}
 	return st, nil
@@ -515,14 +595,14 @@ func verifyCheckpoint(dir string) (*state, error) {
 	}
 	want := []string{weightsFile, optimizerFile}
 	for i, f := range st.Files {
-		if i >= len(want) || f.Name != want[i] {
+		if i < len(want) && f.Name != want[i] || i >= len(want) && f.Name != adaptersFile && f.Name != averagesFile {
 			return nil, fmt.Errorf("%s names %q", stateFile, f.Name)
 		}
 		if err := verifyFile(filepath.Join(dir, f.Name), f); err != nil {
 			return nil, fmt.Errorf("%s: %w", f.Name, err)
 		}
 	}
-	if len(st.Files) != len(want) {
+	if len(st.Files) < len(want) {
 		return nil, fmt.Errorf("%s names %d files", stateFile, len(st.Files))
 	}
 	return st, nil
@@ -548,19 +628,33 @@ func verifyFile(path string, want fileSum) error {
 	return nil
 }
 
-// restoreMoments loads a checkpoint's moments.
-func restoreMoments(e *engine, dir string) error {
-	f, err := OpenWeights(filepath.Join(dir, optimizerFile))
-	if err != nil {
-		return err
+// restore loads what a checkpoint has beside the weights: the moments, LoRA's matrices, moving averages.
+func restore(e *engine, dir string) error {
+	for _, l := range []struct {
+		name string
+		load func(*WeightFile) error
+	}{{optimizerFile, e.loadMoments}, {adaptersFile, e.loadAdapters}, {averagesFile, e.loadAverages}} {
+		f, err := OpenWeights(filepath.Join(dir, l.name))
+		if err != nil {
+			if _, there := os.Stat(filepath.Join(dir, l.name)); errors.Is(there, fs.ErrNotExist) && l.name != optimizerFile {
+				continue
+			}
+			return err
+		}
+		if err := errors.Join(l.load(f), f.Close()); err != nil {
+			return err
+		}
 	}
-	return errors.Join(e.loadMoments(f), f.Close())
+	return nil
 }
 
 func (d *runDir) close() error {
 	var err error
 	if d.metrics != nil {
 		err = d.metrics.Close()
+	}
+	if d.events != nil {
+		err = errors.Join(err, d.events.Close())
 	}
 	return errors.Join(err, d.unlock())
 }

@@ -5,9 +5,12 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"math/bits"
 	"slices"
 	"strings"
+	"sync"
 
+	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/dtypes/float16"
 	"github.com/gomlx/compute/shapes"
@@ -28,15 +31,105 @@ type Rows interface {
 	Tensor(i int, column string) (sample.Tensor, error)
 }
 
-// shardRows reads the rows of a shards folder.
-type shardRows struct{ *shards.Dataset }
+// A group is one data set of a run, a stretch of its rows. Every pair is of one group, so that a batch holds
+// items of one origin, which tell nothing by where they come from.
+type group struct {
+	name     string
+	from, to int
+}
 
-func (s shardRows) Tensor(i int, column string) (sample.Tensor, error) {
-	r, err := s.Row(i)
-	if err != nil {
-		return sample.Tensor{}, err
+// grouped are rows of several data sets.
+type grouped interface{ groups() []group }
+
+// labelled are rows with labels: the names of the classes that a row belongs to.
+type labelled interface{ Labels(i int) []string }
+
+func groupsOf(rows Rows) []group {
+	if g, ok := rows.(grouped); ok {
+		return g.groups()
 	}
-	return r.Tensor(column), nil
+	return []group{{to: rows.Len()}}
+}
+
+func labelsOf(rows Rows, i int) []string {
+	if l, ok := rows.(labelled); ok {
+		return l.Labels(i)
+	}
+	return nil
+}
+
+// shardRows reads the rows of shards folders, one after the other. Where there are several, keys are told
+// apart by the beginning of their manifest's digest.
+type shardRows struct {
+	sets     []*shards.Dataset
+	all      []group
+	mirrored []bool // the data sets whose pictures were mirrored at ingest
+}
+
+func newShardRows(sets []*shards.Dataset, names []string) *shardRows {
+	r := &shardRows{sets: sets}
+	at := 0
+	for i, s := range sets {
+		r.all = append(r.all, group{names[i], at, at + s.Len()})
+		r.mirrored = append(r.mirrored, flippedAtIngest(s.Manifest().Config))
+		at += s.Len()
+	}
+	return r
+}
+
+// set returns the place of a row's data set.
+func (r *shardRows) set(i int) int {
+	k := len(r.all) - 1
+	for i < r.all[k].from {
+		k--
+	}
+	return k
+}
+
+// at returns the data set of a row and the row's place in it.
+func (r *shardRows) at(i int) (*shards.Dataset, int) {
+	k := r.set(i)
+	return r.sets[k], i - r.all[k].from
+}
+
+// Mirrored reports whether a row's pictures were mirrored for good.
+func (r *shardRows) Mirrored(i int) bool { return r.mirrored[r.set(i)] }
+
+// close unmaps the shards.
+func (r *shardRows) close() {
+	for _, d := range r.sets {
+		d.Close()
+	}
+}
+
+func (r *shardRows) Len() int        { return r.all[len(r.all)-1].to }
+func (r *shardRows) groups() []group { return r.all }
+
+func (r *shardRows) Key(i int) string {
+	d, j := r.at(i)
+	if len(r.sets) > 1 {
+		return d.Manifest().Digest[:12] + "/" + d.Key(j)
+	}
+	return d.Key(j)
+}
+
+func (r *shardRows) Has(i int, column string) bool {
+	d, j := r.at(i)
+	return d.Has(j, column)
+}
+
+func (r *shardRows) Tensor(i int, column string) (sample.Tensor, error) {
+	d, j := r.at(i)
+	return d.Tensor(j, column), nil
+}
+
+func (r *shardRows) Labels(i int) []string {
+	d, j := r.at(i)
+	row, err := d.Row(j)
+	if err != nil {
+		return nil
+	}
+	return row.Labels
 }
 
 // columns says what each modality's column must hold; -1 is any number of clips. Audio and depth are float16
@@ -94,10 +187,14 @@ type pair struct {
 	train []int  // rows
 	held  []int  // rows kept to measure on
 
-	batch    int  // items of a batch
-	perPass  int  // batches that show every training row once; the last one wraps around
-	perEpoch int  // batches of an epoch: perPass times the pair's weight
-	frames   bool // whether a hub is a video: then every hub goes in as two frames
+	group    string // the data set's name, where there are several
+	batch    int    // items of a batch
+	parts    int    // batches of a step, which are each other's negatives
+	perPass  int    // steps that show every training row once; the last one wraps around
+	perEpoch int    // steps of an epoch: perPass times the pair's weight and its data set's
+	frames   bool   // whether a hub is a video: then every hub goes in as two frames
+
+	rests []bool // the stages in which nothing of the pair moves, which pass it over; nil: none
 
 	pass  int   // the pass that order belongs to
 	order []int // rows in the order of that pass, nil: not drawn yet
@@ -110,6 +207,7 @@ type pairing struct {
 	vocab int
 	pairs []*pair
 	notes []string // what a person should know about the choices
+	pool  pool
 }
 
 // leastForSplit is the number of rows of a pair below which nothing is held out: two of fewer rows would
@@ -140,33 +238,53 @@ func newPairing(rows Rows, t configs.Train, vocab int) (*pairing, error) {
 	}
 	var found []candidate
 	bound := t.HeldOut
+	groups := groupsOf(rows)
+	if len(t.Mix) > 0 && len(t.Mix) != len(groups) {
+		return nil, fault.Usagef("train.mix has %d weights for %d data sets", len(t.Mix), len(groups))
+	}
 	for _, partner := range partners(t.Pairs) {
-		if partner.weight == 0 {
-			continue
-		}
 		column := partner.modality.String()
-		c := candidate{pair: &pair{other: partner.modality, name: "video-" + column}, weight: partner.weight}
-		for i := range rows.Len() {
-			if !rows.Has(i, column) {
+		for k, g := range groups {
+			weight := partner.weight
+			if len(t.Mix) > 0 {
+				weight *= t.Mix[k]
+			}
+			if weight == 0 {
 				continue
 			}
-			switch {
-			case rows.Has(i, "image"):
-				c.name = "image-" + column
-			case rows.Has(i, "video"):
-				c.frames = true
-			default:
+			c := candidate{pair: &pair{other: partner.modality, name: "video-" + column, group: g.name}, weight: weight}
+			for i := g.from; i < g.to; i++ {
+				if !rows.Has(i, column) {
+					continue
+				}
+				switch {
+				case rows.Has(i, "image"):
+					c.name = "image-" + column
+				case rows.Has(i, "video"):
+					c.frames = true
+				default:
+					continue
+				}
+				c.all = append(c.all, i)
+			}
+			if len(c.all) == 0 {
 				continue
 			}
-			c.all = append(c.all, i)
+			if t.HeldOut > 0 && len(c.all) >= leastForSplit {
+				bound = max(bound, p.secondPlace(c.all))
+			}
+			found = append(found, c)
 		}
-		if len(c.all) == 0 {
-			continue
+	}
+	// A name is the modalities', and the data set's too where several have them.
+	seen := map[string]int{}
+	for _, c := range found {
+		seen[c.name]++
+	}
+	for _, c := range found {
+		if seen[c.name] > 1 {
+			c.name += "@" + c.group
 		}
-		if t.HeldOut > 0 && len(c.all) >= leastForSplit {
-			bound = max(bound, p.secondPlace(c.all))
-		}
-		found = append(found, c)
 	}
 	for _, c := range found {
 		pr := c.pair
@@ -179,7 +297,11 @@ func newPairing(rows Rows, t configs.Train, vocab int) (*pairing, error) {
 		if pr.batch < t.Batch {
 			p.notes = append(p.notes, fmt.Sprintf("%s: %d training items, so its batch is %d instead of %d", pr.name, len(pr.train), pr.batch, t.Batch))
 		}
-		pr.perPass = (len(pr.train) + pr.batch - 1) / pr.batch
+		pr.parts = min(t.Accumulate, max(1, len(pr.train)/pr.batch))
+		if pr.parts < t.Accumulate {
+			p.notes = append(p.notes, fmt.Sprintf("%s: %d training items, so a step has %d batches instead of %d", pr.name, len(pr.train), pr.parts, t.Accumulate))
+		}
+		pr.perPass = (len(pr.train) + pr.rows() - 1) / pr.rows()
 		pr.perEpoch = max(1, int(math.Round(c.weight*float64(pr.perPass))))
 		p.pairs = append(p.pairs, pr)
 	}
@@ -188,6 +310,9 @@ func newPairing(rows Rows, t configs.Train, vocab int) (*pairing, error) {
 	}
 	return p, nil
 }
+
+// rows is the number of items of a step.
+func (pr *pair) rows() int { return pr.batch * pr.parts }
 
 func wanted(p configs.Pairs) string {
 	var names []string
@@ -234,13 +359,37 @@ func (p *pairing) split(pr *pair, all []int, bound float64) {
 	}
 }
 
-// stepsPerEpoch is the number of batches of an epoch.
-func (p *pairing) stepsPerEpoch() int {
+// stepsIn is the number of steps of an epoch.
+func (p *pairing) stepsIn(epoch int) int {
 	n := 0
-	for _, pr := range p.pairs {
+	for _, pr := range p.in(epoch) {
 		n += pr.perEpoch
 	}
 	return n
+}
+
+// stepsTo is the number of steps of the first epochs.
+func (p *pairing) stepsTo(epochs int) int {
+	n, per, last := 0, 0, -1
+	for epoch := range epochs {
+		if stage, _, _ := p.train.StageOf(epoch); stage != last {
+			last, per = stage, p.stepsIn(epoch)
+		}
+		n += per
+	}
+	return n
+}
+
+// in lists the pairs that an epoch trains on.
+func (p *pairing) in(epoch int) []*pair {
+	stage, _, _ := p.train.StageOf(epoch)
+	var out []*pair
+	for _, pr := range p.pairs {
+		if pr.rests == nil || !pr.rests[stage] {
+			out = append(out, pr)
+		}
+	}
+	return out
 }
 
 // A batch is one step's work: the rows, by pair and cursor.
@@ -250,22 +399,30 @@ type batch struct {
 	position int // in the epoch
 	rows     []int
 	keys     []string
-	feeds    []feed
+	parts    [][]feed // what each batch of the step feeds
 }
 
-// epochPlan is the order of an epoch's batches: for each position the pair and the number of its batch,
+// epochPlan is the order of an epoch's steps: for each position the pair and the number of its step,
 // counted over all epochs. Pairs are mixed by a hash, so that the plan is a function of seed and epoch.
 func (p *pairing) epochPlan(epoch int) []planned {
 	var plan []planned
-	for i, pr := range p.pairs {
+	for _, pr := range p.in(epoch) {
 		for j := range pr.perEpoch {
 			n := epoch*pr.perEpoch + j
-			h, _ := hash(p.train.Seed, "batch "+pr.other.String(), n, "")
-			plan = append(plan, planned{pair: i, number: n, at: h})
+			h, _ := hash(p.train.Seed, "batch "+pr.stream(), n, "")
+			plan = append(plan, planned{pair: slices.Index(p.pairs, pr), number: n, at: h})
 		}
 	}
 	slices.SortStableFunc(plan, func(a, b planned) int { return cmp.Compare(a.at, b.at) })
 	return plan
+}
+
+// stream names a pair in the streams of random numbers.
+func (pr *pair) stream() string {
+	if _, set, several := strings.Cut(pr.name, "@"); several {
+		return pr.other.String() + "@" + set
+	}
+	return pr.other.String()
 }
 
 type planned struct {
@@ -274,8 +431,8 @@ type planned struct {
 	at     uint64
 }
 
-// rowsOf returns the rows of a pair's batch by its number over all epochs. Each pass shows every training
-// row once, in an order drawn for the pass; its last batch is filled up from the pass's beginning.
+// rowsOf returns the rows of a pair's step by its number over all epochs. Each pass shows every training
+// row once, in an order drawn for the pass; its last step is filled up from the pass's beginning.
 func (p *pairing) rowsOf(pr *pair, number int) []int {
 	pass, index := number/pr.perPass, number%pr.perPass
 	if pr.order == nil || pr.pass != pass {
@@ -285,7 +442,7 @@ func (p *pairing) rowsOf(pr *pair, number int) []int {
 		}
 		d := make([]drawn, len(pr.train))
 		for i, row := range pr.train {
-			h, _ := hash(p.train.Seed, "order "+pr.other.String(), pass, p.rows.Key(row))
+			h, _ := hash(p.train.Seed, "order "+pr.stream(), pass, p.rows.Key(row))
 			d[i] = drawn{h, row}
 		}
 		slices.SortFunc(d, func(a, b drawn) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.row, b.row)) })
@@ -294,49 +451,61 @@ func (p *pairing) rowsOf(pr *pair, number int) []int {
 			pr.order[i] = d[i].row
 		}
 	}
-	rows := make([]int, pr.batch)
+	rows := make([]int, pr.rows())
 	for i := range rows {
-		rows[i] = pr.order[(index*pr.batch+i)%len(pr.order)]
+		rows[i] = pr.order[(index*len(rows)+i)%len(pr.order)]
 	}
 	return rows
 }
 
-// assemble reads a batch: the hub's and the other modality's tensors, flipped and cut as the epoch says.
-func (p *pairing) assemble(b *batch) error {
-	b.keys = make([]string, len(b.rows))
-	for i, row := range b.rows {
-		b.keys[i] = p.rows.Key(row)
+// keys are the keys of rows.
+func (p *pairing) keys(rows []int) []string {
+	keys := make([]string, len(rows))
+	for i, row := range rows {
+		keys[i] = p.rows.Key(row)
 	}
+	return keys
+}
+
+// assemble reads a step's batches: the hub's and the other modality's tensors, flipped and cut as the epoch
+// says.
+func (p *pairing) assemble(b *batch) error {
+	b.keys = p.keys(b.rows)
 	hub := sample.Image
 	if b.pair.frames {
 		hub = sample.Video
 	}
-	for _, m := range []sample.Modality{hub, b.pair.other} {
-		x, err := p.tensor(m, b.rows, b.epoch)
-		if err != nil {
-			return err
+	for at := 0; at < len(b.rows); at += b.pair.batch {
+		var feeds []feed
+		for _, m := range []sample.Modality{hub, b.pair.other} {
+			x, err := p.tensor(m, b.rows[at:at+b.pair.batch], b.keys[at:at+b.pair.batch], b.epoch)
+			if err != nil {
+				return err
+			}
+			feeds = append(feeds, feed{modality: m, x: x})
 		}
-		b.feeds = append(b.feeds, feed{modality: m, x: x})
+		b.parts = append(b.parts, feeds)
 	}
 	return nil
 }
 
-// evaluation stands for the epoch where nothing random happens: no flip, all clips.
+// evaluation stands for the epoch where nothing random happens: no flip, no noise, all clips.
 const evaluation = -1
 
-// tensor stacks one modality of the rows. A picture among videos is repeated to two frames. In an epoch of
-// training, pictures (and what lies pixel for pixel over them: video, depth, thermal) are flipped by the
-// same draw, of a sound's clips and of several captions one is drawn, and noise is added where the recipe has any;
-// pixels with noise go in normalised, as float32. In evaluation nothing is drawn: all clips go in,
-// [B, clips, 1, 128, 204], and the first caption.
-func (p *pairing) tensor(m sample.Modality, rows []int, epoch int) (*tensors.Tensor, error) {
+// tensor stacks one modality of the rows, whose keys are given. A picture among videos is repeated to two
+// frames. In an epoch of training, pictures (and what lies pixel for pixel over them: video, depth, thermal)
+// are flipped by the same draw, of a sound's clips and of several captions one is drawn, and noise is added where
+// the recipe has any; what gets noise goes in as float32, pixels normalised. In evaluation nothing is drawn: all
+// clips go in, [B, clips, 1, 128, 204], and the first caption. The tensor comes from the pool, to which free gives it back.
+func (p *pairing) tensor(m sample.Modality, rows []int, keys []string, epoch int) (*tensors.Tensor, error) {
 	var out *tensors.Tensor
+	var first sample.Tensor // the first row's, whose type and clips all have
 	sigma := 0.0
 	if epoch != evaluation {
 		sigma = noiseOf(m, p.train.Noise)
 	}
 	for i, row := range rows {
-		key := p.rows.Key(row)
+		key := keys[i]
 		column := m
 		if m == sample.Video && p.rows.Has(row, "image") {
 			column = sample.Image
@@ -354,68 +523,51 @@ func (p *pairing) tensor(m sample.Modality, rows []int, epoch int) (*tensors.Ten
 			return nil, err
 		}
 		if out == nil {
-			kind := storedType(m)
-			if sigma > 0 {
-				kind = dtypes.Float32
+			if out, err = p.pool.take(shapes.Make(fedType(t.DType, sigma > 0), append([]int{len(rows)}, fedShape(m, t, epoch)...)...)); err != nil {
+				return nil, err
 			}
-			out = tensors.FromShape(shapes.Make(kind, append([]int{len(rows)}, storedShape(m, t, epoch)...)...))
+			first = t
+		} else if t.DType != first.DType || m == sample.Audio && epoch == evaluation && t.Shape[0] != first.Shape[0] {
+			return nil, fault.Inputf("sample %s: %s holds %s%v, the samples before it %s%v", key, m, t.DType, t.Shape, first.DType, first.Shape)
 		}
-		flip := epoch != evaluation && p.train.Flip && random.Flip(p.train.Seed, epoch, key)
-		switch m {
-		case sample.Image, sample.Video, sample.Thermal:
+		data := t.Data
+		if m == sample.Audio && epoch != evaluation {
+			clip := draw(p.train.Seed, "clip", epoch, key).Below(t.Shape[0])
+			size := len(data) / t.Shape[0]
+			data = data[clip*size : (clip+1)*size]
+		}
+		overlaid := m == sample.Image || m == sample.Video || m == sample.Thermal || m == sample.Depth
+		flip := overlaid && epoch != evaluation && p.flips(row) && random.Flip(p.train.Seed, epoch, key)
+		into := func(dst []byte) {
+			if m == sample.Video && column == sample.Image {
+				const plane = imageSize * imageSize
+				for frame := range videoFrames * 3 { // channels first
+					fill(dst[frame*plane:(frame+1)*plane], data[frame/videoFrames*plane:(frame/videoFrames+1)*plane], 1, flip)
+				}
+				return
+			}
+			fill(dst, data, t.DType.Size(), flip)
+		}
+		if sigma > 0 {
 			n := out.Size() / len(rows)
-			pixels := func(dst []uint8) {
-				if m == sample.Video && column == sample.Image {
-					const plane = imageSize * imageSize
-					for c := range 3 {
-						copy(dst[2*c*plane:], t.Data[c*plane:(c+1)*plane])
-						copy(dst[(2*c+1)*plane:], t.Data[c*plane:(c+1)*plane])
-					}
-				} else {
-					copy(dst, t.Data)
-				}
-				if flip {
-					mirror(dst, imageSize)
-				}
-			}
-			if sigma > 0 {
-				plain := make([]uint8, n)
-				pixels(plain)
-				tensors.MustMutableFlatData(out, func(all []float32) {
-					dst := all[i*n : (i+1)*n]
-					normalisePixels(m, dst, plain)
-					p.addNoise(dst, m, epoch, key, sigma)
-				})
-				continue
-			}
-			tensors.MustMutableFlatData(out, func(all []uint8) { pixels(all[i*n : (i+1)*n]) })
-		case sample.Text:
-			tensors.MustMutableFlatData(out, func(all []int32) {
-				for j := range contextLength {
-					all[i*contextLength+j] = int32(binary.LittleEndian.Uint32(t.Data[4*j:]))
-				}
-			})
-		default:
-			data := t.Data
-			if m == sample.Audio && epoch != evaluation {
-				clip := draw(p.train.Seed, "clip", epoch, key).Below(t.Shape[0])
-				size := len(data) / t.Shape[0]
-				data = data[clip*size : (clip+1)*size]
-			}
-			n := out.Size() / len(rows)
-			if len(data) != n*t.DType.Size() {
-				return nil, fault.Inputf("sample %s: %s holds %v, the samples before it another number of clips", key, m, t.Shape)
-			}
+			plain := make([]byte, n*t.DType.Size())
+			into(plain)
 			tensors.MustMutableFlatData(out, func(all []float32) {
 				dst := all[i*n : (i+1)*n]
-				floats(dst, data, t.DType)
-				if flip && m == sample.Depth {
-					mirror(dst, imageSize)
+				if t.DType == sample.Uint8 {
+					normalisePixels(m, dst, plain)
+				} else {
+					floats(dst, plain, t.DType)
 				}
-				if sigma > 0 {
-					p.addNoise(dst, m, epoch, key, sigma)
-				}
+				p.addNoise(dst, m, epoch, key, sigma)
 			})
+			continue
+		}
+		if err := out.MutableBytes(func(all []byte) {
+			n := len(all) / len(rows)
+			into(all[i*n : (i+1)*n])
+		}); err != nil {
+			return nil, err
 		}
 	}
 	return out, nil
@@ -441,6 +593,43 @@ func (p *pairing) drawCaption(row, epoch int, key string) (sample.Tensor, error)
 	}
 	i := draw(p.train.Seed, "caption", epoch, key).Below(n)
 	return sample.Tensor{DType: t.DType, Shape: []int{contextLength}, Data: t.Data[i*width : (i+1)*width]}, nil
+}
+
+// flips reports whether a row's pictures may be mirrored: not where ingest has done it for good.
+func (p *pairing) flips(row int) bool {
+	if m, ok := p.rows.(interface{ Mirrored(i int) bool }); ok && m.Mirrored(row) {
+		return false
+	}
+	return p.train.Flip
+}
+
+// fill copies pixels of so many bytes, mirrored in rows of the picture's width or not.
+func fill(dst, src []byte, size int, flip bool) {
+	switch {
+	case !flip:
+		copy(dst, src)
+	case size == 1:
+		mirrorBytes(dst, src)
+	default:
+		width := imageSize * size
+		for y := 0; y < len(src); y += width {
+			for x := 0; x < width; x += size {
+				copy(dst[y+x:y+x+size], src[y+width-size-x:y+width-x])
+			}
+		}
+	}
+}
+
+// mirrorBytes copies rows of imageSize bytes back to front, eight bytes at a time: half of all pictures go
+// this way, and byte by byte it would cost several times the plain copy.
+func mirrorBytes(dst, src []byte) {
+	for len(src) >= imageSize && len(dst) >= imageSize {
+		d, s := (*[imageSize]byte)(dst), (*[imageSize]byte)(src)
+		for x := 0; x < imageSize; x += 8 {
+			binary.LittleEndian.PutUint64(d[x:x+8], bits.ReverseBytes64(binary.LittleEndian.Uint64(s[imageSize-8-x:imageSize-x])))
+		}
+		dst, src = dst[imageSize:], src[imageSize:]
+	}
 }
 
 // checkTensor holds one stored tensor to its modality; what the schema promised is checked again where it
@@ -472,19 +661,24 @@ func checkTensor(m sample.Modality, t sample.Tensor, key string, vocab int) erro
 	return nil
 }
 
-// storedType is the type in which a modality goes to the device.
-func storedType(m sample.Modality) dtypes.DType {
-	switch m {
-	case sample.Image, sample.Video, sample.Thermal:
+// fedType is the type in which a stored tensor goes to the device: as it is stored, which the graph converts;
+// what gets noise on the host is float32.
+func fedType(t sample.DType, noisy bool) dtypes.DType {
+	switch {
+	case noisy:
+		return dtypes.Float32
+	case t == sample.Uint8:
 		return dtypes.Uint8
-	case sample.Text:
+	case t == sample.Int32:
 		return dtypes.Int32
+	case t == sample.Float16:
+		return dtypes.Float16
 	}
 	return dtypes.Float32
 }
 
-// storedShape is the shape of one sample of a batch.
-func storedShape(m sample.Modality, t sample.Tensor, epoch int) []int {
+// fedShape is the shape of one sample of a batch.
+func fedShape(m sample.Modality, t sample.Tensor, epoch int) []int {
 	switch m {
 	case sample.Audio:
 		if epoch == evaluation {
@@ -493,13 +687,6 @@ func storedShape(m sample.Modality, t sample.Tensor, epoch int) []int {
 		return t.Shape[1:]
 	default:
 		return columns[m].shape
-	}
-}
-
-// mirror reverses every row of the given width in place.
-func mirror[T any](x []T, width int) {
-	for row := range slices.Chunk(x, width) {
-		slices.Reverse(row)
 	}
 }
 
@@ -514,6 +701,50 @@ func floats(dst []float32, data []byte, t sample.DType) {
 	for i := range dst {
 		dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:]))
 	}
+}
+
+// A pool keeps the tensors of batches that are through for the next ones: fresh memory of a batch's size
+// costs more in page faults than filling it. It is safe for concurrent use.
+type pool struct {
+	mu      sync.Mutex
+	backend compute.Backend // nil: tensors of the host
+	idle    map[string][]*tensors.Tensor
+}
+
+// take returns a tensor of the shape whose content is anything.
+func (p *pool) take(shape shapes.Shape) (*tensors.Tensor, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	key := shape.String()
+	if n := len(p.idle[key]); n > 0 {
+		t := p.idle[key][n-1]
+		p.idle[key] = p.idle[key][:n-1]
+		return t, nil
+	}
+	return tensors.FromShapeForBackend(p.backend, 0, shape)
+}
+
+// give takes a tensor back that nobody uses any more.
+func (p *pool) give(t *tensors.Tensor) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.idle == nil {
+		p.idle = map[string][]*tensors.Tensor{}
+	}
+	key := t.Shape().String()
+	p.idle[key] = append(p.idle[key], t)
+}
+
+// close frees what is idle.
+func (p *pool) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, list := range p.idle {
+		for _, t := range list {
+			t.FinalizeAll()
+		}
+	}
+	p.idle = nil
 }
 
 // noiseOf is the deviation of a modality's noise in the units in which it goes to the device.

@@ -2,10 +2,14 @@ package trainer
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/dtypes/float16"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"prep/configs"
@@ -48,8 +52,8 @@ func TestEveryItemIsSeen(t *testing.T) {
 		for epoch := range 3 {
 			seen := map[*pair]map[int]bool{}
 			plan := p.epochPlan(epoch)
-			if len(plan) != p.stepsPerEpoch() {
-				t.Fatalf("%d batches, want %d", len(plan), p.stepsPerEpoch())
+			if len(plan) != p.stepsIn(epoch) {
+				t.Fatalf("%d batches, want %d", len(plan), p.stepsIn(epoch))
 			}
 			for _, b := range plan {
 				pr := p.pairs[b.pair]
@@ -100,9 +104,11 @@ func TestBatchesDependOnKeysAlone(t *testing.T) {
 			if fmt.Sprint(x.keys) != fmt.Sprint(y.keys) || x.pair.name != y.pair.name {
 				t.Fatalf("%v and %v", x.keys, y.keys)
 			}
-			for j := range x.feeds {
-				if !x.feeds[j].x.Equal(y.feeds[j].x) {
-					t.Errorf("epoch %d, batch %d: %s differs", epoch, i, x.feeds[j].modality)
+			for k := range x.parts {
+				for j := range x.parts[k] {
+					if !x.parts[k][j].x.Equal(y.parts[k][j].x) {
+						t.Errorf("epoch %d, batch %d: %s differs", epoch, i, x.parts[k][j].modality)
+					}
 				}
 			}
 		}
@@ -116,14 +122,17 @@ func TestFlipsGoTogether(t *testing.T) {
 	flipped := 0
 	for i := range rows {
 		tensor := func(m sample.Modality, epoch int) []float32 {
-			x, err := p.tensor(m, []int{i}, epoch)
+			x, err := p.tensor(m, []int{i}, []string{rows[i].Key}, epoch)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if m == sample.Depth {
-				return tensors.MustCopyFlatData[float32](x)
-			}
 			var out []float32
+			if m == sample.Depth {
+				for _, h := range tensors.MustCopyFlatData[float16.Float16](x) {
+					out = append(out, h.Float32())
+				}
+				return out
+			}
 			for _, u := range tensors.MustCopyFlatData[uint8](x) {
 				out = append(out, float32(u))
 			}
@@ -133,7 +142,9 @@ func TestFlipsGoTogether(t *testing.T) {
 		for k, m := range []sample.Modality{sample.Image, sample.Depth} {
 			plain, drawn := tensor(m, evaluation), tensor(m, 0)
 			mirrored := slices.Clone(plain)
-			mirror(mirrored, imageSize)
+			for row := range slices.Chunk(mirrored, imageSize) {
+				slices.Reverse(row)
+			}
 			is := slices.Equal(drawn, mirrored)
 			if !is && !slices.Equal(drawn, plain) {
 				t.Fatalf("%s is neither itself nor its mirror", m)
@@ -163,11 +174,18 @@ func TestNoise(t *testing.T) {
 	noisy.train.Noise = configs.Noise{Image: 0.5, Audio: 0.25, Depth: 2, Thermal: 0.125, IMU: 3}
 	values := func(p *pairing, m sample.Modality, epoch int) []float32 {
 		t.Helper()
-		x, err := p.tensor(m, []int{2, 5}, epoch)
+		x, err := p.tensor(m, []int{2, 5}, []string{rows[2].Key, rows[5].Key}, epoch)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if m != sample.Image && m != sample.Thermal || p == noisy && epoch != evaluation {
+			if x.DType() == dtypes.Float16 {
+				var out []float32
+				for _, h := range tensors.MustCopyFlatData[float16.Float16](x) {
+					out = append(out, h.Float32())
+				}
+				return out
+			}
 			return tensors.MustCopyFlatData[float32](x)
 		}
 		levels := tensors.MustCopyFlatData[uint8](x)
@@ -207,7 +225,7 @@ func TestPictureAmongVideos(t *testing.T) {
 	if !p.pairs[0].frames || p.pairs[0].name != "image-audio" {
 		t.Fatalf("%+v", p.pairs[0])
 	}
-	x, err := p.tensor(sample.Video, []int{0, 4}, evaluation)
+	x, err := p.tensor(sample.Video, []int{0, 4}, []string{rows[0].Key, rows[4].Key}, evaluation)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -294,23 +312,88 @@ func TestDraws(t *testing.T) {
 	}
 }
 
-// R@1 counts twins as right and ties with others as wrong.
-func TestRecallAt1(t *testing.T) {
-	q := [][]float32{{1, 0}, {0, 1}, {0.8, 0.6}}
-	own := [][32]byte{{1}, {2}, {3}}
-	if r := recallAt1(q, q, own); r != 1 {
-		t.Errorf("own items: %g", r)
+// Two data sets of one run: each pair is of one of them, shows it as often as the mix says, and is named by it
+// where both have the modality.
+func TestMix(t *testing.T) {
+	rows := two{append(bare(12, sample.Image, sample.Text), bare(9, sample.Image, sample.Text, sample.Thermal)...), 12}
+	c := small(t)
+	c.Train.Batch, c.Train.HeldOut, c.Train.Mix = 3, 0, []float64{1, 2}
+	p, err := newPairing(rows, c.Train, c.Model.Vocab)
+	if err != nil {
+		t.Fatal(err)
 	}
-	same := [][]float32{{1, 0}, {1, 0}, {1, 0}}
-	if r := recallAt1(same, same, own); r != 0 {
-		t.Errorf("a collapsed model scores %g", r)
+	got := map[string]int{}
+	for _, pr := range p.pairs {
+		got[pr.name] = pr.perEpoch
+		for n := range pr.perEpoch {
+			for _, row := range p.rowsOf(pr, n) {
+				if (row < 12) != (pr.group == "one") {
+					t.Errorf("%s has row %d", pr.name, row)
+				}
+			}
+		}
 	}
-	if r := recallAt1(same, same, [][32]byte{{1}, {1}, {1}}); r != 1 {
-		t.Errorf("twins: %g", r)
+	if want := map[string]int{"image-text@one": 4, "image-text@two": 6, "image-thermal": 6}; !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
-	nan := float32(math.NaN())
-	if r := recallAt1([][]float32{{nan, nan}}, [][]float32{{1, 0}}, own); r != 0 {
-		t.Errorf("NaN scores %g", r)
+	c.Train.Mix = []float64{1}
+	if _, err := newPairing(rows, c.Train, c.Model.Vocab); err == nil || !strings.Contains(err.Error(), "1 weights for 2 data sets") {
+		t.Errorf("got %v", err)
+	}
+	c.Train.Mix = []float64{1, 0}
+	if p, err := newPairing(rows, c.Train, c.Model.Vocab); err != nil || len(p.pairs) != 1 || p.pairs[0].name != "image-text" {
+		t.Errorf("weight 0: %v %v", p, err)
+	}
+}
+
+// two is a pair of data sets.
+type two struct {
+	memory
+	split int
+}
+
+func (r two) Key(i int) string { return fmt.Sprintf("%v/%s", i < r.split, r.memory.Key(i)) }
+func (r two) groups() []group {
+	return []group{{"one", 0, r.split}, {"two", r.split, len(r.memory)}}
+}
+
+// A step of several batches shows each item once a pass, in no batch twice.
+func TestAccumulatedStepsSeeEveryItem(t *testing.T) {
+	c := small(t)
+	c.Train.Batch, c.Train.Accumulate, c.Train.HeldOut = 4, 3, 0
+	p, err := newPairing(bare(25, sample.Image, sample.Text), c.Train, c.Model.Vocab)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pr := p.pairs[0]
+	seen := map[int]bool{}
+	for n := range pr.perEpoch {
+		rows := p.rowsOf(pr, n)
+		if in := slices.Compact(slices.Sorted(slices.Values(rows))); len(in) != 12 {
+			t.Errorf("step %d has %d items", n, len(in))
+		}
+		for _, r := range rows {
+			seen[r] = true
+		}
+	}
+	if pr.perEpoch != 3 || len(seen) != 25 {
+		t.Errorf("%d steps show %d items", pr.perEpoch, len(seen))
+	}
+}
+
+// Mirrored bytes are those of the plain way.
+func TestMirrorBytes(t *testing.T) {
+	src := make([]byte, 3*imageSize)
+	for i := range src {
+		src[i] = byte(draw(3, "mirror", i, "").Below(256))
+	}
+	want := slices.Clone(src)
+	for row := range slices.Chunk(want, imageSize) {
+		slices.Reverse(row)
+	}
+	got := make([]byte, len(src))
+	if fill(got, src, 1, true); !slices.Equal(got, want) {
+		t.Error("differ")
 	}
 }
 

@@ -68,7 +68,7 @@ func Embed(ctx context.Context, o EmbedOptions) (*Embedded, error) {
 	if err := checkSchema(data.Schema().Tensors); err != nil {
 		return nil, err
 	}
-	return embedRows(ctx, o, shardRows{data})
+	return embedRows(ctx, o, newShardRows([]*shards.Dataset{data}, []string{filepath.Base(o.Shards)}))
 }
 
 // embedRows is Embed over rows of any origin.
@@ -138,6 +138,8 @@ func (p *pairing) embedModality(ctx context.Context, o EmbedOptions, f *WeightFi
 		return err
 	}
 	defer e.close()
+	p.pool.backend = e.backend
+	defer p.pool.close()
 	size := max(1, min(o.Batch, len(rows)))
 	for len(rows) > 0 {
 		if ctx.Err() != nil {
@@ -151,12 +153,12 @@ func (p *pairing) embedModality(ctx context.Context, o EmbedOptions, f *WeightFi
 		for len(chunk) < size {
 			chunk = append(chunk, chunk[n-1])
 		}
-		in, err := p.tensor(m, chunk, evaluation)
+		in, err := p.tensor(m, chunk, p.keys(chunk), evaluation)
 		if err != nil {
 			return err
 		}
 		v, err := e.outputs(m, in)
-		in.FinalizeAll()
+		p.pool.give(in)
 		if err != nil {
 			return err
 		}

@@ -47,6 +47,10 @@ type engine struct {
 	store   *model.Store
 	net     *network
 	weights []Weight
+	// adapters are the thin matrices of LoRA, which train but are no part of the state_dict.
+	adapters []*adapter
+	stage    int             // of the recipe: it decides which weights move
+	resting  map[string]bool // the towers of which none does
 
 	steps    map[string]*model.Exec
 	encoders map[string]*model.Exec
@@ -100,7 +104,7 @@ func startEngine(c configs.Config, checkpoint string, log func(string)) (*engine
 	if err != nil || checkpoint == "" {
 		return e, err
 	}
-	if err := restoreMoments(e, checkpoint); err != nil {
+	if err := restore(e, checkpoint); err != nil {
 		e.close()
 		return nil, err
 	}
@@ -111,7 +115,7 @@ func startEngine(c configs.Config, checkpoint string, log func(string)) (*engine
 // drawn from the seed of the recipe; those of other towers than it is asked for are not made at all.
 func openEngine(m configs.Model, t configs.Train, o engineOptions) (*engine, error) {
 	e := &engine{train: t, model: m, backend: o.backend, store: model.NewStore(), steps: map[string]*model.Exec{}, encoders: map[string]*model.Exec{}}
-	e.net = &network{config: &e.model, store: e.store}
+	e.net = &network{config: &e.model, store: e.store, recompute: t.Recompute, adapters: map[string]*adapter{}}
 	all := StateDict(&m)
 	e.weights = slices.DeleteFunc(slices.Clone(all), func(w Weight) bool {
 		return o.towers != nil && !slices.ContainsFunc(o.towers, func(t *towerSpec) bool { return t.name == w.Tower })
@@ -150,14 +154,16 @@ func (e *engine) begin(all []Weight, o engineOptions) error {
 		}
 		v.SetTrainable(!w.Buffer)
 	}
+	if err := e.addAdapters(); err != nil {
+		return err
+	}
+	e.enter(0)
 	return nil
 }
 
 // close frees the compiled graphs and the values.
 func (e *engine) close() {
-	for _, x := range e.steps {
-		x.Finalize()
-	}
+	e.forget()
 	for _, x := range e.encoders {
 		x.Finalize()
 	}
@@ -165,15 +171,44 @@ func (e *engine) close() {
 	e.backend.Finalize()
 }
 
-// trained lists the weights of a tower that have gradients.
-func (e *engine) trained(t *towerSpec) []*Weight {
+// enter makes a stage of the recipe the present one.
+func (e *engine) enter(stage int) {
+	e.stage, e.resting = stage, map[string]bool{}
+	for _, t := range towers {
+		e.resting[t.name] = len(e.trainedIn(t, stage)) == 0
+	}
+	e.forget()
+}
+
+// trained lists the weights of a tower that have gradients in the present stage.
+func (e *engine) trained(t *towerSpec) []*Weight { return e.trainedIn(t, e.stage) }
+
+func (e *engine) trainedIn(t *towerSpec, stage int) []*Weight {
 	var out []*Weight
+	lora := e.adapts(t)
 	for i := range e.weights {
-		if w := &e.weights[i]; w.Tower == t.name && !w.Buffer {
+		w := &e.weights[i]
+		if w.Tower == t.name && !w.Buffer && (!lora || isHead(w.Name)) && e.train.Trains(stage, w.Tower, w.Name) {
 			out = append(out, w)
 		}
 	}
+	for _, a := range e.adapters {
+		if a.tower == t.name && e.train.Trains(stage, a.tower, a.weight) {
+			out = append(out, &a.down, &a.up)
+		}
+	}
 	return out
+}
+
+// rests reports whether no weight of a tower moves in the present stage.
+func (e *engine) rests(t *towerSpec) bool { return e.resting[t.name] }
+
+// forget drops the compiled steps, which have the recipe built in.
+func (e *engine) forget() {
+	for _, x := range e.steps {
+		x.Finalize()
+	}
+	clear(e.steps)
 }
 
 // Constants of the normalisation in the graph: CLIP's of pictures (Radford et al. 2021), and those of
@@ -243,9 +278,7 @@ func (e *engine) step(feeds []feed, lr float64, towerSteps []int) (result, error
 	run, ok := e.steps[key]
 	if !ok {
 		var err error
-		for _, f := range feeds {
-			addMoments(e.store, e.trained(towerOf(f.modality)))
-		}
+		e.addMoments(feeds)
 		layout := slices.Clone(feeds)
 		run, err = model.NewExec(e.backend, e.store, func(_ *model.Scope, in []*Node) []*Node {
 			rates := in[0]
@@ -260,15 +293,7 @@ func (e *engine) step(feeds []feed, lr float64, towerSteps []int) (result, error
 		e.steps[key] = run
 	}
 	args := []any{rates(&e.train, lr, towerSteps)}
-	for _, f := range feeds {
-		args = append(args, f.x)
-		if f.dropPath != nil {
-			args = append(args, f.dropPath)
-		}
-		if f.head != nil {
-			args = append(args, f.head)
-		}
-	}
+	args = append(args, inputs(feeds)...)
 	out, err := run.Call(args...)
 	if err != nil {
 		return result{}, fmt.Errorf("step %s: %w", key, err)
@@ -286,10 +311,25 @@ func (e *engine) step(feeds []feed, lr float64, towerSteps []int) (result, error
 	return r, nil
 }
 
-// losses builds the forward pass of a step and its loss for each pair, and their sum.
-func (e *engine) losses(layout []feed, in []*Node) (losses []*Node, total *Node) {
+// inputs are the arguments of a graph for its feeds, in the order in which forward takes them.
+func inputs(feeds []feed) []any {
+	var args []any
+	for _, f := range feeds {
+		args = append(args, f.x)
+		if f.dropPath != nil {
+			args = append(args, f.dropPath)
+		}
+		if f.head != nil {
+			args = append(args, f.head)
+		}
+	}
+	return args
+}
+
+// forward builds the forward pass of each feed: the hub's unit vectors, then the others' outputs.
+func (e *engine) forward(layout []feed, in []*Node) []*Node {
 	next := func() *Node { n := in[0]; in = in[1:]; return n }
-	var hub *Node
+	var out []*Node
 	for i, f := range layout {
 		x := normalise(f.modality, next())
 		var r noise
@@ -301,15 +341,32 @@ func (e *engine) losses(layout []feed, in []*Node) (losses []*Node, total *Node)
 		}
 		s := e.net.encode(towerOf(f.modality), x, r)
 		if i == 0 {
-			hub, total = s.unit, nil
-			continue
-		}
-		loss := infoNCE(hub, s.output)
-		losses = append(losses, loss)
-		if total == nil {
-			total = loss
+			out = append(out, s.unit)
 		} else {
-			total = Add(total, loss)
+			out = append(out, s.output)
+		}
+	}
+	return out
+}
+
+// losses builds the forward pass of a step and its loss for each pair, and their weighted sum.
+func (e *engine) losses(layout []feed, in []*Node) (losses []*Node, total *Node) {
+	return e.contrast(layout, e.forward(layout, in))
+}
+
+// contrast builds the losses of the hub's vectors with each other modality's, and their weighted sum.
+func (e *engine) contrast(layout []feed, out []*Node) (losses []*Node, total *Node) {
+	for i, f := range layout[1:] {
+		loss := infoNCE(out[0], out[i+1])
+		losses = append(losses, loss)
+		weighted := loss
+		if w := e.train.LossWeights.Of(f.modality.String()); w != nil && *w != 0 && *w != 1 { // 0: a recipe without weights
+			weighted = MulScalar(loss, *w)
+		}
+		if total == nil {
+			total = weighted
+		} else {
+			total = Add(total, weighted)
 		}
 	}
 	return losses, total
@@ -322,7 +379,7 @@ func (e *engine) gradients(layout []feed, loss *Node) (weights []*Weight, tower 
 	for i, f := range layout {
 		for _, w := range e.trained(towerOf(f.modality)) {
 			weights, tower = append(weights, w), append(tower, i)
-			nodes = append(nodes, e.net.value(loss.Graph(), "%s", w.Name))
+			nodes = append(nodes, e.store.GetVariable(variablePath(w.Name)).NodeValue(loss.Graph()))
 		}
 	}
 	return weights, tower, Gradient(loss, nodes...)
@@ -388,6 +445,9 @@ func (e *engine) logitScale(t *towerSpec) float64 {
 // rate grows linearly from 0 in the first block to the configured one in the last.
 func (e *engine) masks(t *towerSpec, epoch int, keys []string) (dropPath, head *tensors.Tensor) {
 	c := t.config(&e.model)
+	if e.rests(t) { // what rests is to be what it will be in use
+		return nil, nil
+	}
 	if c.DropPath > 0 {
 		branches, width := 2*c.Blocks, len(keys)
 		byToken := e.model.DropPath == "tokens"

@@ -26,6 +26,10 @@ const maxLogitScale = 100
 type network struct {
 	config *configs.Model
 	store  *model.Store
+	// adapters are what LoRA adds to weights, by the weight's name.
+	adapters map[string]*adapter
+	// recompute keeps no block's inner values for the gradient.
+	recompute bool
 }
 
 // stages are the values along a tower that the goldens hold.
@@ -53,6 +57,9 @@ func (n *network) value(g *Graph, format string, args ...any) *Node {
 	if v == nil {
 		panic(fmt.Errorf("the model has no parameter %s", name)) // caught where graphs are built
 	}
+	if a := n.adapters[name]; a != nil {
+		return a.adapt(v.NodeValue(g), n.store)
+	}
 	return v.NodeValue(g)
 }
 
@@ -68,7 +75,11 @@ func (n *network) encode(t *towerSpec, x *Node, r noise) stages {
 		h = n.layerNorm(h, trunk+".pre_transformer_layer.0", blockEpsilon)
 	}
 	for i := range t.config(n.config).Blocks {
-		h = n.block(t, i, h, x, r)
+		if n.recompute {
+			h = n.block(t, i, h.Checkpoint(), x, r).StopCheckpoint()
+		} else {
+			h = n.block(t, i, h, x, r)
+		}
 	}
 	s.trunk = h
 	s.head = n.head(t, h, x, r)

@@ -41,7 +41,10 @@ func readFile(t *testing.T, path ...string) string {
 // sameCheckpoint holds the files of two checkpoints to each other, byte for byte.
 func sameCheckpoint(t *testing.T, a, b string) {
 	t.Helper()
-	for _, f := range []string{weightsFile, optimizerFile} {
+	for _, f := range []string{weightsFile, optimizerFile, adaptersFile, averagesFile} {
+		if _, err := os.Stat(filepath.Join(a, f)); errors.Is(err, os.ErrNotExist) {
+			continue
+		}
 		if readFile(t, a, f) != readFile(t, b, f) {
 			t.Errorf("%s differs between %s and %s", f, a, b)
 		}
@@ -55,13 +58,37 @@ func TestResumeIsExact(t *testing.T) {
 	for _, tw := range towers {
 		tw.config(&c.Model).DropPath = 0.3
 	}
-	rows := sixSenses()
+	resumesExactly(t, c, sixSenses(), 5)
+}
+
+// So does one with everything that the recipe can add: stages, LoRA, a moving average, several batches a
+// step, recomputation, noise, auto-tuning, measurements in between.
+func TestResumeIsExactWithEverything(t *testing.T) {
+	c := small(t)
+	c.Train.Epochs, c.Train.Batch, c.Train.Accumulate, c.Train.Recompute = 4, 3, 2, true
+	c.Train.EMA, c.Train.Noise.Audio, c.Train.Noise.Image, c.Train.LogitScale, c.Train.EvalEpochs = 0.9, 0.1, 0.1, "auto", 1
+	c.Train.LoRA = configs.LoRA{Rank: 2, Alpha: 4, Towers: []string{"audio"}, Blocks: []int{1}, Layers: []string{"in_proj", "fc2"}}
+	c.Train.Stages = []configs.Stage{{Epochs: 2, Freeze: []string{"vision", "text"}, Rate: 1}, {Rate: 0.5}}
+	c.Train.AutoTune, c.Train.Schedule.WarmupEpochs = true, 1
+	run := resumesExactly(t, c, synthetic(14, sample.Image, sample.Text, sample.Audio), 2)
+	for _, f := range []string{adaptersFile, averagesFile} {
+		if _, err := os.Stat(filepath.Join(run.Checkpoint, f)); err != nil {
+			t.Error(err)
+		}
+	}
+	if said := readFile(t, run.RunDir, metricsFile); !strings.Contains(said, `"kind":"advice"`) || !strings.Contains(said, `"applied":true`) {
+		t.Error("no advice was applied, so this test does not show that changes are resumed")
+	}
+}
+
+func resumesExactly(t *testing.T, c configs.Config, rows memory, pairs int) *Summary {
+	t.Helper()
 	straight := filepath.Join(t.TempDir(), "run")
 	want, err := run(t.Context(), options(straight, false), c, rows, testData)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(want.Pairs) != 5 || want.Epochs != c.Train.Epochs {
+	if len(want.Pairs) != pairs || want.Epochs != c.Train.Epochs {
 		t.Fatalf("got %+v", want)
 	}
 	for name, p := range want.Pairs {
@@ -108,6 +135,7 @@ func TestResumeIsExact(t *testing.T) {
 	if a, b := strings.Count(readFile(t, straight, metricsFile), "\n"), strings.Count(readFile(t, stopped, metricsFile), "\n"); a != b {
 		t.Errorf("%d lines of metrics, straight through %d", b, a)
 	}
+	return want
 }
 
 // TestKilledChild is the child of TestKilled: a training that is killed from outside.
@@ -395,8 +423,11 @@ func TestDivergenceNamesTheBatch(t *testing.T) {
 			t.Errorf("%v lacks %q", err, want)
 		}
 	}
-	if left, _ := os.ReadDir(filepath.Dir(saved)); len(left) != 1 {
+	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(saved), "epoch-*")); len(left) != 1 {
 		t.Errorf("%v", left)
+	}
+	if keys := readFile(t, path, divergedFile); !strings.Contains(keys, "item-000") || !strings.Contains(keys, `"pair": "image-text"`) {
+		t.Errorf("%s holds %s", divergedFile, keys)
 	}
 }
 
@@ -412,7 +443,7 @@ func TestRunFromShards(t *testing.T) {
 	c := small(t)
 	c.Train.Epochs = 1
 	var events []Event
-	sum, err := Run(t.Context(), Options{Shards: filepath.Join(dir, "shards"), RunDir: filepath.Join(dir, "runs", "1"), Epochs: 2, Config: c,
+	sum, err := Run(t.Context(), Options{Shards: []string{filepath.Join(dir, "shards")}, RunDir: filepath.Join(dir, "runs", "1"), Epochs: 2, Config: c,
 		Progress: func(e Event) { events = append(events, e) }})
 	if err != nil {
 		t.Fatal(err)
@@ -424,14 +455,14 @@ func TestRunFromShards(t *testing.T) {
 	if len(events) != sum.Steps || last.Step != last.Steps || last.Checkpoint != sum.Checkpoint || len(last.Losses) != 2 || math.IsNaN(sum.Loss) {
 		t.Errorf("%+v", last)
 	}
-	if _, err := Run(t.Context(), Options{Shards: dir, RunDir: filepath.Join(dir, "runs", "2"), Config: c}); fault.KindOf(err) != fault.Input || !strings.Contains(err.Error(), "no finished shards folder") {
+	if _, err := Run(t.Context(), Options{Shards: []string{dir}, RunDir: filepath.Join(dir, "runs", "2"), Config: c}); fault.KindOf(err) != fault.Input || !strings.Contains(err.Error(), "no finished shards folder") {
 		t.Errorf("got %v", err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "runs", "2")); err == nil {
 		t.Error("a refused run left a folder")
 	}
 	c.Train.Batch = 0
-	if _, err := Run(t.Context(), Options{Shards: filepath.Join(dir, "shards"), RunDir: filepath.Join(dir, "runs", "2"), Config: c}); fault.KindOf(err) != fault.Usage {
+	if _, err := Run(t.Context(), Options{Shards: []string{filepath.Join(dir, "shards")}, RunDir: filepath.Join(dir, "runs", "2"), Config: c}); fault.KindOf(err) != fault.Usage {
 		t.Errorf("got %v", err)
 	}
 }

@@ -139,8 +139,7 @@ func StateDict(m *configs.Model) []Weight {
 		add(initOnes, 0, prefix+".weight", width)
 		add(initZeros, 0, prefix+".bias", width)
 	}
-	// bound is PyTorch's default for linear and convolution weights: uniform in ±1/sqrt(fan in).
-	bound := func(fanIn int) float64 { return 1 / math.Sqrt(float64(fanIn)) }
+	bound := linearBound
 
 	for _, t := range towers {
 		c := t.config(m)
@@ -223,6 +222,9 @@ func StateDict(m *configs.Model) []Weight {
 	}
 	return out
 }
+
+// linearBound is PyTorch's default for linear and convolution weights: uniform in ±1/sqrt(fan in).
+func linearBound(fanIn int) float64 { return 1 / math.Sqrt(float64(fanIn)) }
 
 // linearSpread is the deviation that a block's linear layers start with: ImageBind's 0.02 at the widths it
 // has, and more in towers narrower than its audio tower, so that a layer keeps its gain of about a half. At

@@ -10,11 +10,13 @@
 // host from streams keyed by seed, epoch and sample key (see draw.go), so a run that was stopped anywhere
 // and resumed ends with the same bytes as one that was not, on the CPU.
 //
-// The run directory holds config.yaml (the effective configuration), metrics.jsonl (one line for each step
-// and each epoch), and checkpoints/epoch-E-step-S/ with weights.safetensors (the whole state_dict),
-// optimizer.safetensors (AdamW's moments) and state.json (the cursor, the rest of the optimiser's state, the
-// configuration, the shards' digest, and the SHA-256 of the other two and of itself). A checkpoint is
-// written aside and renamed into place.
+// The run directory holds config.yaml (the effective configuration), metrics.jsonl (one line for each step,
+// epoch, evaluation and piece of advice), tensorboard/ (the same for TensorBoard, and the projector's files),
+// pictures/ (of the newest evaluation), and checkpoints/epoch-E-step-S/ with weights.safetensors (the whole
+// state_dict, LoRA's sums made), optimizer.safetensors (AdamW's moments), with LoRA lora.safetensors, with a
+// moving average ema.safetensors, and state.json (the cursor, the rest of the optimiser's state, the
+// configuration, the shards' digests, and the SHA-256 of the other files and of itself). A checkpoint is
+// written aside and renamed into place; the links "last" and "best" beside it are for people.
 package trainer
 
 import (
@@ -22,29 +24,36 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/dtypes/float16"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"prep/configs"
 	"prep/internal/fault"
+	"prep/internal/sample"
 	"prep/shards"
 )
 
 // Options are what a run is asked to do.
 type Options struct {
-	Shards string // folder of a finished ingest
-	RunDir string // created if it is not there
-	Resume bool   // go on from the newest whole checkpoint in RunDir
-	Epochs int    // 0: as the configuration says
+	Shards []string // folders of finished ingests
+	RunDir string   // created if it is not there
+	Resume bool     // go on from the newest whole checkpoint in RunDir
+	Epochs int      // 0: as the configuration says
 	Config configs.Config
 	// IgnoreSelection trains on all rows even when validate left a selection.
 	IgnoreSelection bool
 	// Progress, if set, is called after every step, from the goroutine that called Run.
 	Progress func(Event)
+	// Tokenize makes the 77 token ids of a sentence, for classification by label; nil leaves that out.
+	Tokenize func(string) []int32
 	// Log, if set, gets what a person should know, one sentence at a time.
 	Log func(string)
 }
@@ -66,6 +75,9 @@ type Event struct {
 	Wait             float64
 	// Checkpoint names the checkpoint that was written after this step, if one was.
 	Checkpoint string
+	// Evaluation and Advice are what was found after this step, if anything was.
+	Evaluation *Evaluation
+	Advice     []Advice
 }
 
 // Summary is what a run ended with.
@@ -76,9 +88,12 @@ type Summary struct {
 	Pairs      map[string]PairResult `json:"pairs"`
 	Checkpoint string                `json:"checkpoint"` // path of the newest
 	RunDir     string                `json:"run"`
+	Best       string                `json:"best"`       // path of the best, "" when none was measured
 	Samples    int                   `json:"samples"`    // rows of the shards that count
 	Parameters int                   `json:"parameters"` // that the run trains
 	Seconds    float64               `json:"seconds"`
+	// Evaluation is the last; nil where the run was stopped.
+	Evaluation *Evaluation `json:"evaluation,omitempty"`
 }
 
 // PairResult is what a pair ended with. R@1 of "image-text" is the share of images whose nearest text, among
@@ -90,6 +105,9 @@ type PairResult struct {
 	FirstLoss      float64 `json:"first_loss"` // mean over the first epoch
 	R1             float64 `json:"r1"`
 	R1Reverse      float64 `json:"r1_reverse"`
+	R5             float64 `json:"r5"`
+	R10            float64 `json:"r10"`
+	MedianRank     float64 `json:"median_rank"`
 	Items          int     `json:"items"` // held out, in the gallery
 	TrainR1        float64 `json:"train_r1"`
 	TrainR1Reverse float64 `json:"train_r1_reverse"`
@@ -124,26 +142,62 @@ func Run(ctx context.Context, o Options) (*Summary, error) {
 	if err := errors.Join(c.Train.Check(), c.Model.Check()); err != nil {
 		return nil, err
 	}
-	data, err := shards.Open(o.Shards, shards.OpenOptions{IgnoreSelection: o.IgnoreSelection})
+	rows, ids, err := openShards(o.Shards, o.IgnoreSelection, o.Log)
 	if err != nil {
-		return nil, explainShards(o.Shards, err)
-	}
-	defer data.Close()
-	if err := checkSchema(data.Schema().Tensors); err != nil {
 		return nil, err
 	}
-	id := dataID{Manifest: data.Manifest().Digest, Samples: data.Len()}
-	if s := data.Selection(); s != nil {
-		id.Selection = s.Digest
-		o.Log(fmt.Sprintf("%s: the selection keeps %d of %d samples", o.Shards, s.Kept, s.Samples))
-	} else {
-		o.Log(fmt.Sprintf("%s: %d samples, no selection", o.Shards, data.Len()))
+	defer rows.close()
+	return run(ctx, o, c, rows, ids...)
+}
+
+// openShards opens the data sets of a run and says what each gives.
+func openShards(dirs []string, ignoreSelection bool, log func(string)) (rows *shardRows, ids []dataID, err error) {
+	if len(dirs) == 0 {
+		return nil, nil, fault.Usagef("no shards to train on")
 	}
-	if c.Train.Flip && flippedAtIngest(data.Manifest().Config) {
-		c.Train.Flip = false
-		o.Log(fmt.Sprintf("%s: pictures were mirrored at ingest (flip.when), so that training does not mirror them again", o.Shards))
+	var sets []*shards.Dataset
+	defer func() {
+		if err != nil {
+			for _, d := range sets {
+				d.Close()
+			}
+		}
+	}()
+	var names []string
+	for _, dir := range dirs {
+		data, err := shards.Open(dir, shards.OpenOptions{IgnoreSelection: ignoreSelection})
+		if err != nil {
+			return nil, nil, explainShards(dir, err)
+		}
+		sets = append(sets, data)
+		if err := checkSchema(data.Schema().Tensors); err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", dir, err)
+		}
+		id := dataID{Manifest: data.Manifest().Digest, Samples: data.Len()}
+		if slices.ContainsFunc(ids, func(o dataID) bool { return o.Manifest == id.Manifest }) {
+			return nil, nil, fault.Usagef("%s is named twice, or is a copy of another data set of the run; train.mix shows one more often", dir)
+		}
+		what := dir
+		if len(dirs) > 1 {
+			what = fmt.Sprintf("%s (keys %.12s/...)", dir, id.Manifest)
+		}
+		if s := data.Selection(); s != nil {
+			id.Selection = s.Digest
+			log(fmt.Sprintf("%s: the selection keeps %d of %d samples", what, s.Kept, s.Samples))
+		} else {
+			log(fmt.Sprintf("%s: %d samples, no selection", what, data.Len()))
+		}
+		if flippedAtIngest(data.Manifest().Config) {
+			log(fmt.Sprintf("%s: pictures were mirrored at ingest (flip.when), so that training does not mirror them again", dir))
+		}
+		ids = append(ids, id)
+		name := filepath.Base(filepath.Clean(dir))
+		for n, base := 2, name; slices.Contains(names, name); n++ {
+			name = fmt.Sprintf("%s-%d", base, n)
+		}
+		names = append(names, name)
 	}
-	return run(ctx, o, c, shardRows{data}, id)
+	return newShardRows(sets, names), ids, nil
 }
 
 // flippedAtIngest reports whether the shards' pictures were mirrored for good, by the configuration in their
@@ -156,13 +210,19 @@ func flippedAtIngest(config json.RawMessage) bool {
 }
 
 // run is Run over rows of any origin.
-func run(ctx context.Context, o Options, c configs.Config, rows Rows, id dataID) (sum *Summary, err error) {
+func run(ctx context.Context, o Options, c configs.Config, rows Rows, ids ...dataID) (sum *Summary, err error) {
 	began := time.Now()
 	p, err := newPairing(rows, c.Train, c.Model.Vocab)
 	if err != nil {
 		return nil, err
 	}
-	dir, err := openRun(o.RunDir, c, o.Resume)
+	asked := c // what the checkpoints record, before sizes of data and auto-tuning change it
+	for _, pr := range p.pairs {
+		if pr.other == sample.IMU {
+			c.Model.IMU.DropPath = c.Train.IMUDrop(len(pr.train), c.Model.IMU.DropPath)
+		}
+	}
+	dir, err := openRun(o.RunDir, asked, o.Resume)
 	if err != nil {
 		return nil, err
 	}
@@ -171,9 +231,9 @@ func run(ctx context.Context, o Options, c configs.Config, rows Rows, id dataID)
 		o.Log(n)
 	}
 	for _, pr := range p.pairs {
-		o.Log(fmt.Sprintf("%s: %d items to train on, %d held out, %d batches of %d an epoch", pr.name, len(pr.train), len(pr.held), pr.perEpoch, pr.batch))
+		o.Log(fmt.Sprintf("%s: %d items to train on, %d held out, %d steps of %d an epoch", pr.name, len(pr.train), len(pr.held), pr.perEpoch, pr.rows()))
 	}
-	st := newState(c, id)
+	st := newState(asked, ids...)
 	checkpoint := ""
 	if o.Resume {
 		old, path, err := dir.latest(o.Log)
@@ -188,6 +248,7 @@ func run(ctx context.Context, o Options, c configs.Config, rows Rows, id dataID)
 			}
 			old.Config = st.Config
 			st, checkpoint = old, path
+			dir.link(st, filepath.Base(path))
 			o.Log(fmt.Sprintf("resuming from %s: epoch %d, step %d", path, st.Epoch+1, st.Step))
 		}
 	}
@@ -196,11 +257,32 @@ func run(ctx context.Context, o Options, c configs.Config, rows Rows, id dataID)
 		return nil, err
 	}
 	defer e.close()
+	p.pool.backend = e.backend
+	defer p.pool.close()
+	p.passOver(e)
+	steps := p.stepsTo(c.Train.Epochs)
+	if steps == 0 {
+		return nil, fault.Usagef("train.freeze and train.only leave nothing to train of the pairs that the data have (%s)", names(p.pairs))
+	}
+	for _, ch := range st.Tuned {
+		if !strings.HasPrefix(ch.Key, "logit_scale.") { // those are in the weights
+			if err := e.tune(&c, p, ch); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if st.Step == 0 {
+		if err := startScales(&c.Train, p, e, o.Log); err != nil {
+			return nil, err
+		}
+	}
 	if err := dir.openMetrics(st.MetricsBytes); err != nil {
 		return nil, err
 	}
+	if err := dir.openBoard(int64(st.Step)); err != nil {
+		return nil, err
+	}
 
-	perEpoch := p.stepsPerEpoch()
 	save := func() error {
 		name, err := dir.save(e, st, c.Train.Keep)
 		if err == nil {
@@ -211,6 +293,9 @@ func run(ctx context.Context, o Options, c configs.Config, rows Rows, id dataID)
 	summary := func() *Summary {
 		s := &Summary{Epochs: st.Epoch, Steps: st.Step, Pairs: map[string]PairResult{}, Checkpoint: checkpoint, RunDir: o.RunDir,
 			Samples: rows.Len(), Parameters: e.parameters(p), Seconds: time.Since(began).Seconds()}
+		if st.Best != "" {
+			s.Best = filepath.Join(o.RunDir, checkpointsDir, st.Best)
+		}
 		for _, pr := range p.pairs {
 			r := PairResult{Loss: st.Last[pr.name], FirstLoss: st.First[pr.name], Items: min(len(pr.held), c.Train.EvalItems), TrainItems: min(len(pr.train), c.Train.EvalItems)}
 			s.Pairs[pr.name] = r
@@ -219,12 +304,40 @@ func run(ctx context.Context, o Options, c configs.Config, rows Rows, id dataID)
 		return s
 	}
 
-	// The loader runs one batch ahead in its own goroutine, which ends before this function does.
-	loadCtx, stop := context.WithCancel(ctx)
-	batches, loader := p.load(loadCtx, e, st.Epoch, st.Position, c.Train.Epochs)
-	defer func() { stop(); <-loader }()
+	// The loader runs one batch ahead in its own goroutine, which ends before this function does, and before
+	// anything that it reads is changed.
+	var batches <-chan loaded
+	stop := func() {}
+	start := func() {
+		loadCtx, cancel := context.WithCancel(ctx)
+		var done <-chan struct{}
+		batches, done = p.load(loadCtx, e, st.Epoch, st.Position, c.Train.Epochs)
+		stop = func() {
+			cancel()
+			<-done
+			select {
+			case b := <-batches: // one that nobody will take
+				if b.err == nil {
+					p.free(b.batch)
+				}
+			default:
+			}
+		}
+	}
+	// passOver goes to the next epoch of a stage in which something moves.
+	passOver := func() {
+		for st.Epoch < c.Train.Epochs && p.stepsIn(st.Epoch) == 0 {
+			st.Epoch++
+		}
+	}
+	passOver()
+	now, _, _ := c.Train.StageOf(min(st.Epoch, c.Train.Epochs-1))
+	e.enter(now)
+	start()
+	defer func() { stop() }()
 
-	samples, waited, start := 0, time.Duration(0), time.Now()
+	samples, waited, clock := 0, time.Duration(0), time.Now()
+	var last *Evaluation
 	for st.Epoch < c.Train.Epochs {
 		asked := time.Now()
 		var b loaded
@@ -247,91 +360,233 @@ func run(ctx context.Context, o Options, c configs.Config, rows Rows, id dataID)
 		if b.err != nil {
 			return nil, b.err
 		}
-		lr := learningRate(&c.Train, float64(b.epoch)+float64(b.position)/float64(perEpoch))
-		towerSteps := st.advance(b.feeds)
-		r, err := e.step(b.feeds, lr, towerSteps)
+		perEpoch := p.stepsIn(b.epoch)
+		_, within, factor := c.Train.StageOf(b.epoch)
+		lr := factor * learningRate(&c.Train, float64(within)+float64(b.position)/float64(perEpoch))
+		towerSteps := st.advance(e, b.parts[0])
+		r, err := e.stepAll(b.parts, lr, towerSteps)
 		if err != nil {
 			return nil, err
 		}
 		loss := float64(r.losses[0])
 		if math.IsNaN(loss) || math.IsInf(loss, 0) || math.IsNaN(float64(r.gradNorm)) || math.IsInf(float64(r.gradNorm), 0) {
-			return nil, diverged(b.batch, loss, r.gradNorm, checkpoint)
+			return nil, dir.diverged(b.batch, st.Step, lr, loss, r.gradNorm, checkpoint)
 		}
-		free(b.feeds)
+		p.free(b.batch)
 		samples += len(b.rows)
 		st.count(b.pair.name, loss)
-		ev := Event{Epoch: b.epoch + 1, Epochs: c.Train.Epochs, Step: st.Step, Steps: c.Train.Epochs * perEpoch, EpochStep: b.position + 1, EpochSteps: perEpoch,
+		ev := Event{Epoch: b.epoch + 1, Epochs: c.Train.Epochs, Step: st.Step, Steps: steps, EpochStep: b.position + 1, EpochSteps: perEpoch,
 			Pair: b.pair.name, Loss: loss, Losses: st.means(), LearningRate: lr, GradNorm: float64(r.gradNorm)}
-		elapsed := time.Since(start)
+		elapsed := time.Since(clock)
 		ev.SamplesPerSecond, ev.Wait = float64(samples)/elapsed.Seconds(), waited.Seconds()/elapsed.Seconds()
-		if err := dir.metric(stepMetric{Kind: "step", Epoch: ev.Epoch, Step: ev.Step, Pair: ev.Pair, Loss: loss, LearningRate: lr, GradNorm: ev.GradNorm,
+		if err := dir.step(stepMetric{Kind: "step", Epoch: ev.Epoch, Step: ev.Step, Pair: ev.Pair, Loss: loss, LearningRate: lr, GradNorm: ev.GradNorm,
 			Scale: e.logitScale(towerOf(b.pair.other)), SamplesPerSecond: round(ev.SamplesPerSecond), Wait: round(ev.Wait)}); err != nil {
 			return nil, err
 		}
 		st.Position++
 		if st.Position == perEpoch {
-			if err := dir.metric(epochMetric{Kind: "epoch", Epoch: ev.Epoch, Step: ev.Step, Losses: ev.Losses}); err != nil {
+			if err := dir.epoch(e, ev); err != nil {
 				return nil, err
 			}
 			st.endEpoch()
-			if st.Epoch%c.Train.CheckpointEpochs == 0 || st.Epoch == c.Train.Epochs {
+			passOver()
+			final := st.Epoch == c.Train.Epochs
+			due := st.Epoch%c.Train.CheckpointEpochs == 0 || final
+			if st.Epoch%c.Train.EvalEpochs == 0 || final {
+				m := newMeasurer(p, e, o.Tokenize)
+				m.pictures = true
+				// It is not interrupted: its findings may change how the run goes on.
+				if last, err = m.evaluate(context.WithoutCancel(ctx), true); err != nil {
+					return nil, err
+				}
+				last.Epoch, last.Step = st.Epoch, st.Step
+				ev.Evaluation = last
+				if err := dir.evaluation(last); err != nil {
+					return nil, err
+				}
+				if st.Best == "" || last.Score >= st.BestScore {
+					st.Best, st.BestScore, due = st.checkpointName(), last.Score, true
+				}
+			}
+			changed := false
+			ev.Advice = st.advise(&c, p, e, ev.Evaluation)
+			stage, _, _ := c.Train.StageOf(min(st.Epoch, c.Train.Epochs-1))
+			if c.Train.AutoTune && !final || stage != e.stage {
+				stop()
+			}
+			for i := range ev.Advice {
+				a := &ev.Advice[i]
+				if c.Train.AutoTune && !final && len(a.Changes) > 0 {
+					for _, ch := range a.Changes {
+						if err := e.tune(&c, p, ch); err != nil {
+							return nil, err
+						}
+					}
+					a.Applied, changed = true, true
+					st.Tuned = append(st.Tuned, a.Changes...)
+				}
+				if err := dir.metric(adviceMetric{"advice", *a}); err != nil {
+					return nil, err
+				}
+			}
+			if stage != e.stage {
+				changed = true
+				e.enter(stage)
+				e.resetMoments()
+				clear(st.TowerSteps)
+				o.Log(fmt.Sprintf("stage %d of the recipe begins", stage+1))
+			}
+			if due {
 				if err := save(); err != nil {
 					return nil, err
 				}
 				ev.Checkpoint = checkpoint
 			}
+			if changed || c.Train.AutoTune && !final {
+				start()
+			}
 		}
 		o.Progress(ev)
 	}
 	sum = summary()
-	return sum, p.measure(ctx, e, sum.Pairs)
+	if last == nil { // a resumption of a finished run
+		if last, err = newMeasurer(p, e, o.Tokenize).evaluate(ctx, true); err != nil {
+			return sum, err
+		}
+		last.Epoch, last.Step = st.Epoch, st.Step
+	}
+	sum.fill(p, last)
+	return sum, sum.measureTraining(ctx, p, e)
+}
+
+// measureTraining fills in R@1 of each pair in the gallery of its training items.
+func (s *Summary) measureTraining(ctx context.Context, p *pairing, e *engine) error {
+	m := newMeasurer(p, e, nil)
+	return e.withAverages(func() error {
+		for _, pr := range p.pairs {
+			got, err := m.pair(ctx, pr, p.gallery(pr.train), nil, false)
+			if err != nil {
+				return err
+			}
+			r := s.Pairs[pr.name]
+			r.TrainR1, r.TrainR1Reverse, r.TrainItems = got.Forward.R1, got.Back.R1, got.Items
+			s.Pairs[pr.name] = r
+		}
+		return nil
+	})
+}
+
+func names(pairs []*pair) string {
+	var out []string
+	for _, pr := range pairs {
+		out = append(out, pr.name)
+	}
+	return strings.Join(out, ", ")
+}
+
+// passOver marks the stages in which neither tower of a pair moves.
+func (p *pairing) passOver(e *engine) {
+	for _, pr := range p.pairs {
+		pr.rests = nil
+		for stage := range max(1, len(p.train.Stages)) {
+			pr.rests = append(pr.rests, len(e.trainedIn(towers[0], stage))+len(e.trainedIn(towerOf(pr.other), stage)) == 0)
+		}
+	}
+}
+
+// startScales gives the pairs' modalities the logit scale that the recipe begins with.
+func startScales(t *configs.Train, p *pairing, e *engine, log func(string)) error {
+	items := map[*towerSpec]int{}
+	for _, pr := range p.pairs {
+		items[towerOf(pr.other)] += len(pr.train)
+	}
+	for _, tower := range towers {
+		n := items[tower]
+		if n == 0 {
+			continue
+		}
+		scale, keep, err := t.Scale(n)
+		if err != nil || keep {
+			return err
+		}
+		if err := e.setLogitScale(tower, scale); err != nil {
+			return err
+		}
+		log(fmt.Sprintf("%s: the logit scale begins at %.3g for %d items", tower.name, scale, n))
+	}
+	return nil
+}
+
+// fill puts the figures of an evaluation into a summary.
+func (s *Summary) fill(p *pairing, ev *Evaluation) {
+	s.Evaluation = ev
+	for _, pr := range p.pairs {
+		r, m := s.Pairs[pr.name], ev.Pairs[pr.name]
+		r.R1, r.R1Reverse, r.R5, r.R10, r.MedianRank = m.Forward.R1, m.Back.R1, m.Forward.R5, m.Forward.R10, m.Forward.MedianRank
+		s.Pairs[pr.name] = r
+	}
 }
 
 // round keeps three digits of a figure that is only looked at.
 func round(x float64) float64 { return math.Round(x*1000) / 1000 }
 
 // free gives a batch's memory back.
-func free(feeds []feed) {
-	for _, f := range feeds {
-		for _, t := range []*tensors.Tensor{f.x, f.dropPath, f.head} {
-			if t != nil {
-				t.FinalizeAll()
+func (p *pairing) free(b *batch) {
+	for _, feeds := range b.parts {
+		for _, f := range feeds {
+			p.pool.give(f.x)
+			for _, t := range []*tensors.Tensor{f.dropPath, f.head} {
+				if t != nil {
+					t.FinalizeAll()
+				}
 			}
 		}
 	}
 }
 
 // diverged explains a loss or gradient that is no number: a broken sample if the batch holds one, else a
-// training that ran away.
-func diverged(b *batch, loss float64, gradNorm float32, checkpoint string) error {
-	if key, column := notFinite(b); key != "" {
-		return fault.Inputf("sample %s: its %s holds a value that is not finite; prep validate finds such rows", key, column)
+// training that ran away. The batch's keys are written out, too.
+func (d *runDir) diverged(b *batch, step int, lr, loss float64, gradNorm float32, checkpoint string) error {
+	key, column := notFinite(b)
+	record, err := json.MarshalIndent(map[string]any{"epoch": b.epoch + 1, "step": step, "pair": b.pair.name, "keys": b.keys,
+		"loss": fmt.Sprint(loss), "grad_norm": fmt.Sprint(gradNorm), "learning_rate": lr, "broken_key": key, "broken_column": column}, "", "  ")
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(d.path, divergedFile)
+	if err := d.write(file, func(w io.Writer) error { _, err := w.Write(append(record, '\n')); return err }); err != nil {
+		return err
+	}
+	if key != "" {
+		return fault.Inputf("sample %s: its %s holds a value that is not finite; prep validate finds such rows; the batch's keys are in %s", key, column, file)
 	}
 	stays := "no checkpoint was written yet"
 	if checkpoint != "" {
 		stays = "the checkpoint " + checkpoint + " is from before"
 	}
-	return fmt.Errorf("epoch %d, batch %d of %s: loss %g, gradient norm %g: training diverged; a smaller train.learning_rate or train.clip helps; %s. The batch: %s",
-		b.epoch+1, b.position+1, b.pair.name, loss, gradNorm, stays, strings.Join(b.keys, ", "))
+	return fmt.Errorf("epoch %d, batch %d of %s: loss %g, gradient norm %g: training diverged; a smaller train.learning_rate or train.clip helps; %s. The batch (also in %s): %s",
+		b.epoch+1, b.position+1, b.pair.name, loss, gradNorm, stays, file, strings.Join(b.keys, ", "))
 }
 
-// notFinite names a sample of a batch that holds NaN or an infinity.
+// notFinite names a sample of a step that holds NaN or an infinity.
 func notFinite(b *batch) (key, column string) {
-	for _, f := range b.feeds {
-		if storedType(f.modality) != dtypes.Float32 {
-			continue
-		}
-		tensors.MustConstFlatData(f.x, func(v []float32) {
-			n := len(v) / len(b.keys)
-			for i, x := range v {
-				if math.IsNaN(float64(x)) || math.IsInf(float64(x), 0) {
-					key, column = b.keys[i/n], f.modality.String()
-					return
-				}
+	for j, feeds := range b.parts {
+		for _, f := range feeds {
+			n := f.x.Size() / b.pair.batch
+			at := -1
+			switch f.x.DType() {
+			case dtypes.Float32:
+				tensors.MustConstFlatData(f.x, func(v []float32) {
+					at = slices.IndexFunc(v, func(x float32) bool { return math.IsNaN(float64(x)) || math.IsInf(float64(x), 0) })
+				})
+			case dtypes.Float16:
+				tensors.MustConstFlatData(f.x, func(v []float16.Float16) {
+					at = slices.IndexFunc(v, func(x float16.Float16) bool { return uint16(x)&0x7c00 == 0x7c00 })
+				})
 			}
-		})
-		if key != "" {
-			return key, column
+			if at >= 0 {
+				return b.keys[j*b.pair.batch+at/n], f.modality.String()
+			}
 		}
 	}
 	return "", ""
@@ -359,14 +614,19 @@ func (p *pairing) load(ctx context.Context, e *engine, epoch, position, epochs i
 				b := &batch{pair: pr, epoch: epoch, position: position, rows: p.rowsOf(pr, plan[position].number)}
 				err := p.assemble(b)
 				if err == nil {
-					for i := range b.feeds {
-						f := &b.feeds[i]
-						f.dropPath, f.head = e.masks(towerOf(f.modality), epoch, b.keys)
+					for j, feeds := range b.parts {
+						for i := range feeds {
+							f := &feeds[i]
+							f.dropPath, f.head = e.masks(towerOf(f.modality), epoch, b.keys[j*pr.batch:(j+1)*pr.batch])
+						}
 					}
 				}
 				select {
 				case out <- loaded{b, err}:
 				case <-ctx.Done():
+					if err == nil {
+						p.free(b)
+					}
 					return
 				}
 				if err != nil {

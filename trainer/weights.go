@@ -383,10 +383,23 @@ func (e *engine) set(path string, t *tensors.Tensor) error {
 }
 
 // weightTensors are the model's values as they are written: the whole state_dict in its order.
-func (e *engine) weightTensors() []element.Source {
+func (e *engine) weightTensors() []element.Source { return e.stateTensors(variablePath) }
+
+// stateTensors is the state_dict with the values at path(name), LoRA's sums made.
+func (e *engine) stateTensors(path func(string) string) []element.Source {
 	var out []element.Source
 	for _, w := range e.weights {
-		out = append(out, e.tensor(w.Name, variablePath(w.Name), w.Shape))
+		if a := e.net.adapters[w.Name]; a != nil {
+			out = append(out, element.Source{Tensor: element.Tensor{Name: w.Name, Type: element.F32, Shape: w.Shape}, Values: func(use func([]float32) error) error {
+				sum, err := e.merged(a, path)
+				if err != nil {
+					return fmt.Errorf("%s: %w", w.Name, err)
+				}
+				return use(sum)
+			}})
+			continue
+		}
+		out = append(out, e.tensor(w.Name, path(w.Name), w.Shape))
 	}
 	return out
 }
@@ -400,7 +413,7 @@ const (
 // momentTensors are the optimiser's moments of all weights that have any.
 func (e *engine) momentTensors() []element.Source {
 	var out []element.Source
-	for _, w := range e.weights {
+	for _, w := range e.moving() {
 		if e.store.GetVariable(firstMomentPath(w.Name)) == nil {
 			continue
 		}
@@ -414,7 +427,7 @@ func (e *engine) momentTensors() []element.Source {
 // loadMoments is the inverse of momentTensors.
 func (e *engine) loadMoments(f *WeightFile) error {
 	n := 0
-	for _, w := range e.weights {
+	for _, w := range e.moving() {
 		for prefix, path := range map[string]string{firstMoment: firstMomentPath(w.Name), secondMoment: secondMomentPath(w.Name)} {
 			t, ok := f.Lookup(prefix + w.Name)
 			if !ok {

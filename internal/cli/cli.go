@@ -177,7 +177,7 @@ func (s *session) app() *cli.App {
 		Writer:               s.stdout,
 		ErrWriter:            s.stderr,
 		Commands: []*cli.Command{
-			s.ingestCommand(), s.validateCommand(), s.trainCommand(), s.exportCommand(), s.embedCommand(), s.inspectCommand(),
+			s.ingestCommand(), s.validateCommand(), s.trainCommand(), s.evalCommand(), s.exportCommand(), s.embedCommand(), s.inspectCommand(),
 			s.planCommand(), s.finalizeCommand(),
 			s.configCommand(), s.doctorCommand(), s.demoCommand(), s.versionCommand(), s.completionCommand(),
 		},

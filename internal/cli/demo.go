@@ -63,7 +63,7 @@ func (s *session) demo(c *cli.Context) error {
 		}
 	}
 	w := s.results(c)
-	fmt.Fprintf(w, "\nWhere to look:\n  %s\tthe report: counts, reasons, histograms, samples\n  %s\tshards and ledger, for pyarrow or DuckDB\n  %s\tthe run: metrics.jsonl, checkpoints\n", report, out, run)
+	fmt.Fprintf(w, "\nWhere to look:\n  %s\tthe report: counts, reasons, histograms, samples\n  %s\tshards and ledger, for pyarrow or DuckDB\n  %s\tthe run: report.html, metrics.jsonl, checkpoints\n", report, out, run)
 	fmt.Fprintf(w, "  prep inspect %s KEY --dump %s\twhat the model sees of one sample\n", out, filepath.Join(dir, "dump"))
 	return s.summary(c, map[string]any{"command": "demo", "out": dir})
 }

@@ -15,6 +15,7 @@ import (
 // trainView shows a training run: a bar on a terminal, a line every few seconds otherwise.
 type trainView struct {
 	s         *session
+	run       string // its directory, for the report
 	every     time.Duration
 	last      time.Time
 	bar       *progressbar.ProgressBar
@@ -23,6 +24,24 @@ type trainView struct {
 
 func (v *trainView) event(e trainer.Event) {
 	v.lastEvent = e
+	if ev := e.Evaluation; ev != nil {
+		parts := make([]string, 0, len(ev.Pairs))
+		for _, k := range sortedKeys(ev.Pairs) {
+			p := ev.Pairs[k]
+			parts = append(parts, fmt.Sprintf("%s R@1 %.3f and back %.3f of %d", k, p.Forward.R1, p.Back.R1, p.Items))
+		}
+		v.say("epoch %d: %s", ev.Epoch, strings.Join(parts, "; "))
+		if err := writeTrainingReport(v.run); err != nil {
+			v.say("the report was not written: %v", err)
+		}
+	}
+	for _, a := range e.Advice {
+		done := "suggested"
+		if a.Applied {
+			done = "applied"
+		}
+		v.say("advice after epoch %d (%s): %s. %s.%s", a.Epoch, a.Rule, a.Found, capital(a.Suggest), changesText(a.Changes, done))
+	}
 	if v.bar == nil {
 		if f, ok := v.s.stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 			v.bar = progressbar.NewOptions(e.Steps, progressbar.OptionSetWriter(v.s.stderr), progressbar.OptionShowCount(),
@@ -38,6 +57,32 @@ func (v *trainView) event(e trainer.Event) {
 		v.last = time.Now()
 		v.s.logf("train: step %d of %d, %s", e.Step, e.Steps, describe(e))
 	}
+}
+
+// say prints a line without breaking the bar.
+func (v *trainView) say(format string, args ...any) {
+	if v.bar != nil {
+		_ = v.bar.Clear()
+	}
+	v.s.logf(format, args...)
+}
+
+func capital(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}
+
+func changesText(changes []trainer.Change, done string) string {
+	if len(changes) == 0 {
+		return ""
+	}
+	var parts []string
+	for _, c := range changes {
+		parts = append(parts, fmt.Sprintf("%s %.4g to %.4g", c.Key, c.From, c.To))
+	}
+	return " " + capital(done) + ": " + strings.Join(parts, ", ")
 }
 
 func describe(e trainer.Event) string {

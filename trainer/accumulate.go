@@ -1,0 +1,144 @@
+package trainer
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+)
+
+// A step over several batches has the loss and the gradient of one batch with all their items, at the memory
+// of one (GradCache, Gao et al. 2021; open_clip's accum_freq). The loss L depends on the weights through the
+// embeddings f_1 .. f_k of the batches alone, so
+//
+//	dL/dw = sum over j of dL/df_j df_j/dw
+//
+// and each term needs only batch j's inner values: all batches are embedded once without gradient, then each
+// again with, against the others' embeddings as constants. The loss does not care for the order of the items,
+// as long as it is the same on both sides; the live batch stands first.
+
+// sumPath is where the gradient of a weight is gathered.
+func sumPath(name string) string { return "/sum/" + name }
+
+// stepAll makes one update from several batches of the same shapes, each laid out as for step.
+func (e *engine) stepAll(parts [][]feed, lr float64, towerSteps []int) (result, error) {
+	if len(parts) == 1 {
+		return e.step(parts[0], lr, towerSteps)
+	}
+	layout := slices.Clone(parts[0])
+	key := feedsKey(layout)
+	embed, err := e.compiled("embed|"+key, func() (*model.Exec, error) {
+		return model.NewExec(e.backend, e.store, func(_ *model.Scope, in []*Node) []*Node { return e.forward(layout, in) })
+	})
+	if err != nil {
+		return result{}, err
+	}
+	var weights []*Weight
+	var tower []int
+	for i, f := range layout {
+		for _, w := range e.trained(towerOf(f.modality)) {
+			weights, tower = append(weights, w), append(tower, i)
+		}
+	}
+	e.addMoments(layout)
+	for _, w := range weights {
+		if e.store.GetVariable(sumPath(w.Name)) == nil {
+			e.store.VariableWithValue(sumPath(w.Name), tensors.FromShape(shapes.Make(dtypes.Float32, w.Shape...))).SetTrainable(false)
+		}
+	}
+	gather, err := e.compiled("gather|"+key, func() (*model.Exec, error) {
+		return model.NewExec(e.backend, e.store, func(_ *model.Scope, in []*Node) []*Node {
+			n := len(layout)
+			rest := in[:n]
+			out := e.forward(layout, in[n:])
+			for i := range out {
+				out[i] = Concatenate([]*Node{out[i], rest[i]}, 0)
+			}
+			losses, total := e.contrast(layout, out)
+			_, _, grads := e.gradients(layout, total)
+			g := total.Graph()
+			for i, w := range weights {
+				v := e.store.GetVariable(sumPath(w.Name))
+				v.SetNodeValue(Add(v.NodeValue(g), grads[i]))
+			}
+			return losses
+		})
+	})
+	if err != nil {
+		return result{}, err
+	}
+	update, err := e.compiled("update|"+key, func() (*model.Exec, error) {
+		return model.NewExec(e.backend, e.store, func(_ *model.Scope, rates *Node) *Node {
+			g := rates.Graph()
+			grads := make([]*Node, len(weights))
+			for i, w := range weights {
+				v := e.store.GetVariable(sumPath(w.Name))
+				grads[i] = v.NodeValue(g)
+				v.SetNodeValue(ZerosLike(grads[i]))
+			}
+			return adamW(&e.train, e.store, weights, tower, grads, rates)
+		})
+	})
+	if err != nil {
+		return result{}, err
+	}
+
+	embedded := make([][][]float32, len(parts)) // by batch and feed, [rows of the batch, dim]
+	for j, feeds := range parts {
+		out, err := embed.Call(inputs(feeds)...)
+		if err != nil {
+			return result{}, fmt.Errorf("embedding of %s: %w", key, err)
+		}
+		for _, t := range out {
+			embedded[j] = append(embedded[j], tensors.MustCopyFlatData[float32](t))
+			t.FinalizeAll()
+		}
+	}
+	var r result
+	for j, feeds := range parts {
+		var args []any
+		for i := range layout {
+			var rest []float32
+			for k := range parts {
+				if k != j {
+					rest = append(rest, embedded[k][i]...)
+				}
+			}
+			args = append(args, tensors.FromFlatDataAndDimensions(rest, len(rest)/e.model.Dim, e.model.Dim))
+		}
+		out, err := gather.Call(append(args, inputs(feeds)...)...)
+		if err != nil {
+			return result{}, fmt.Errorf("gradient of %s: %w", key, err)
+		}
+		for _, t := range out {
+			if j == 0 {
+				r.losses = append(r.losses, tensors.ToScalar[float32](t))
+			}
+			t.FinalizeAll()
+		}
+	}
+	norm, err := update.Call1(rates(&e.train, lr, towerSteps))
+	if err != nil {
+		return result{}, fmt.Errorf("update of %s: %w", key, err)
+	}
+	r.gradNorm = tensors.ToScalar[float32](norm)
+	norm.FinalizeAll()
+	return r, nil
+}
+
+// compiled returns the graph of that name, building it when it is asked for first.
+func (e *engine) compiled(name string, build func() (*model.Exec, error)) (*model.Exec, error) {
+	if x := e.steps[name]; x != nil {
+		return x, nil
+	}
+	x, err := build()
+	if err != nil {
+		return nil, fmt.Errorf("building %s: %w", name, err)
+	}
+	e.steps[name] = x
+	return x, nil
+}

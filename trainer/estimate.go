@@ -1,0 +1,221 @@
+package trainer
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"prep/configs"
+)
+
+// An Estimate is what a run will need, found from the configuration before anything of its size is allocated.
+type Estimate struct {
+	Towers map[string]TowerEstimate `json:"towers"`
+	// Parameters are counted by tower, and as "total".
+	Parameters map[string]int `json:"parameters"`
+	// MemoryBytes is the peak of the largest step: weights, moments, averages, gradients and activations.
+	MemoryBytes int64 `json:"memory_bytes"`
+	// GFLOPS is the rate of this machine in float32 matrix products, measured in a fraction of a second.
+	GFLOPS float64                 `json:"gflops"`
+	Pairs  map[string]PairEstimate `json:"pairs"`
+	// Steps and Seconds are of the whole run; 0 where no shards were named.
+	Steps   int     `json:"steps"`
+	Seconds float64 `json:"seconds"`
+}
+
+// TowerEstimate is one tower's part. Activations and operations are for one batch of it.
+type TowerEstimate struct {
+	Parameters      int     `json:"parameters"`
+	Trained         int     `json:"trained"` // in any stage, LoRA's included
+	WeightBytes     int64   `json:"weight_bytes"`
+	OptimizerBytes  int64   `json:"optimizer_bytes"` // moments, gradients and moving averages
+	ActivationBytes int64   `json:"activation_bytes"`
+	ForwardGFLOP    float64 `json:"forward_gflop"`
+	SecondsPerBatch float64 `json:"seconds_per_batch"` // forward and, if it trains, backward
+}
+
+// PairEstimate is a pair's part of the run.
+type PairEstimate struct {
+	Items          int     `json:"items"` // 0 where no shards were named
+	Batch          int     `json:"batch"`
+	StepsPerEpoch  int     `json:"steps_per_epoch"`
+	SecondsPerStep float64 `json:"seconds_per_step"`
+}
+
+// forwardFLOP counts the operations of a tower's forward pass for one item: two for each multiplication with
+// addition in its matrix products, which are nearly all of it.
+func (t *towerSpec) forwardFLOP(m *configs.Model) float64 {
+	c := t.config(m)
+	w, tokens, patch := float64(c.Width), float64(t.tokens(m)), 0.0
+	rows, cols := t.grid(m)
+	switch t.stem {
+	case stemVideo:
+		patch = float64(3 * videoFrames * c.Kernel * c.Kernel)
+	case stemPatch:
+		patch = float64(c.Kernel * c.Kernel)
+	case stemPieces:
+		patch = float64(imuChannels * c.Kernel)
+	}
+	block := 2*tokens*w*w*(4+2*float64(m.MLPRatio)) + 4*tokens*tokens*w
+	return 2*float64(rows*cols)*patch*w + float64(c.Blocks)*block + 2*w*float64(m.Dim)
+}
+
+// activationBytes estimates what one item's forward pass keeps for the gradient in float32: for each block 17
+// values of the width for each token and 2.5 for each head and pair of tokens (Korthikanti et al. 2022, whose
+// 34 and 5 are bytes of half precision); with recomputation one block's and each block's input.
+func (t *towerSpec) activationBytes(m *configs.Model, recompute bool) float64 {
+	c := t.config(m)
+	w, tokens := float64(c.Width), float64(t.tokens(m))
+	block := 4 * (17*tokens*w + 2.5*float64(c.Heads)*tokens*tokens)
+	if recompute {
+		return block + 4*float64(c.Blocks)*tokens*w
+	}
+	return float64(c.Blocks) * block
+}
+
+// DryRun estimates a run. Shards may be empty: then it is for full batches of each pair that the recipe has.
+func DryRun(o Options) (*Estimate, error) {
+	if o.Log == nil {
+		o.Log = func(string) {}
+	}
+	c := o.Config
+	if o.Epochs > 0 {
+		c.Train.Epochs = o.Epochs
+	}
+	if err := c.Train.Check(); err != nil {
+		return nil, err
+	}
+	if err := c.Model.Check(); err != nil {
+		return nil, err
+	}
+	rate, err := productRate()
+	if err != nil {
+		return nil, err
+	}
+	est := &Estimate{Towers: map[string]TowerEstimate{}, Parameters: map[string]int{}, Pairs: map[string]PairEstimate{}, GFLOPS: rate}
+	stages := max(1, len(c.Train.Stages))
+	weights := StateDict(&c.Model)
+	for _, t := range towers {
+		var te TowerEstimate
+		lora := 0
+		for i := range weights {
+			w := &weights[i]
+			if w.Tower != t.name || w.Buffer {
+				continue
+			}
+			te.Parameters += w.Elements()
+			thin := loraElements(&c.Train, w)
+			lora += thin
+			adapted := c.Train.LoRA.Adapts(t.name) && !isHead(w.Name)
+			for s := range stages {
+				if c.Train.Trains(s, w.Tower, w.Name) {
+					te.Trained += thin
+					if !adapted {
+						te.Trained += w.Elements()
+					}
+					break
+				}
+			}
+		}
+		te.WeightBytes = 4 * int64(te.Parameters+lora)
+		copies := int64(3) // gradient, two moments
+		if c.Train.EMA > 0 {
+			copies++
+		}
+		if c.Train.Accumulate > 1 {
+			copies++
+		}
+		te.OptimizerBytes = 4 * copies * int64(te.Trained)
+		te.ForwardGFLOP = t.forwardFLOP(&c.Model) * float64(c.Train.Batch) / 1e9
+		passes := 1.0
+		if te.Trained > 0 {
+			te.ActivationBytes = int64(t.activationBytes(&c.Model, c.Train.Recompute) * float64(c.Train.Batch))
+			passes = 3
+			if c.Train.Recompute {
+				passes = 4
+			}
+		}
+		if c.Train.Accumulate > 1 {
+			passes++
+		}
+		te.SecondsPerBatch = passes * te.ForwardGFLOP / rate
+		est.Towers[t.name] = te
+		est.Parameters[t.name] = te.Parameters
+		est.Parameters["total"] += te.Parameters
+		est.MemoryBytes += te.WeightBytes
+	}
+	pairs := map[string]*pair{}
+	var p *pairing
+	if len(o.Shards) > 0 {
+		rows, _, err := openShards(o.Shards, o.IgnoreSelection, o.Log)
+		if err != nil {
+			return nil, err
+		}
+		defer rows.close()
+		if p, err = newPairing(rows, c.Train, c.Model.Vocab); err != nil {
+			return nil, err
+		}
+		for _, pr := range p.pairs {
+			pairs[pr.name] = pr
+		}
+		est.Steps = p.stepsTo(c.Train.Epochs)
+	} else {
+		for _, q := range partners(c.Train.Pairs) {
+			if q.weight > 0 {
+				pairs["image-"+q.modality.String()] = &pair{other: q.modality, batch: c.Train.Batch, parts: c.Train.Accumulate}
+			}
+		}
+	}
+	largest := int64(0)
+	for name, pr := range pairs {
+		hub, other := est.Towers["vision"], est.Towers[towerOf(pr.other).name]
+		share := float64(pr.batch) / float64(c.Train.Batch)
+		pe := PairEstimate{Items: len(pr.train), Batch: pr.rows(), StepsPerEpoch: pr.perEpoch,
+			SecondsPerStep: float64(pr.parts) * share * (hub.SecondsPerBatch + other.SecondsPerBatch)}
+		est.Pairs[name] = pe
+		est.Seconds += float64(c.Train.Epochs*pr.perEpoch) * pe.SecondsPerStep
+		largest = max(largest, hub.ActivationBytes+other.ActivationBytes)
+	}
+	// Moments and averages stay once a tower has had a step; gradients live for one, and are counted with them.
+	used := map[string]bool{"vision": true}
+	for _, pr := range pairs {
+		used[towerOf(pr.other).name] = true
+	}
+	for name := range used {
+		est.MemoryBytes += est.Towers[name].OptimizerBytes
+	}
+	est.MemoryBytes += largest
+	return est, nil
+}
+
+// productRate measures float32 matrix products of the engine, in GFLOP/s.
+func productRate() (float64, error) {
+	backend, err := newBackend()
+	if err != nil {
+		return 0, fmt.Errorf("compute backend: %w", err)
+	}
+	defer backend.Finalize()
+	const n = 512
+	x, err := NewExec(backend, func(a, b *Node) *Node { return DotGeneral(a, []int{1}, nil, b, []int{1}, nil) })
+	if err != nil {
+		return 0, err
+	}
+	defer x.Finalize()
+	a := tensors.FromShape(shapes.Make(dtypes.Float32, n, n))
+	defer a.FinalizeAll()
+	best := 0.0
+	for range 4 { // the first compiles
+		began := time.Now()
+		out, err := x.Call(a, a)
+		if err != nil {
+			return 0, err
+		}
+		out[0].FinalizeAll()
+		best = max(best, 2*n*n*n/1e9/time.Since(began).Seconds())
+	}
+	return best, nil
+}
