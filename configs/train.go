@@ -194,6 +194,9 @@ func (t *Train) Check() error {
 	if t.Decay != "matrices" && t.Decay != "all" {
 		return fault.Usagef("train.decay: %q is not one of matrices, all", t.Decay)
 	}
+	if t.Device != "cpu" && t.Device != "cuda" && t.Device != "auto" && !(strings.HasPrefix(t.Device, "xla:") && len(t.Device) > len("xla:")) {
+		return fault.Usagef("train.device: %q is not one of cpu, cuda, auto, xla:PATH", t.Device)
+	}
 	if t.Schedule.By != "step" && t.Schedule.By != "epoch" {
 		return fault.Usagef("train.schedule.by: %q is not one of step, epoch", t.Schedule.By)
 	}

@@ -1,6 +1,7 @@
 package trainer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,11 +17,13 @@ import (
 	arrowmemory "github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/apache/arrow-go/v18/parquet"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
+	"github.com/gomlx/compute"
 
 	"prep/configs"
 	"prep/internal/fault"
 	"prep/internal/sample"
 	"prep/shards"
+	"prep/trainer/device"
 	"prep/trainer/element"
 )
 
@@ -30,7 +33,8 @@ type EmbedOptions struct {
 	Weights string // as OpenWeights takes it
 	Init    Init   // how strictly the weights must fit
 	Model   configs.Model
-	Device  string // as train.device
+	Device  string // as train.device, "" for cpu
+	Plugin  string // as in Options
 	// Modalities are embedded one after the other; nil means all that the shards hold.
 	Modalities []sample.Modality
 	// Out ends in .parquet, or for a single modality in .npy.
@@ -94,6 +98,11 @@ func embedRows(ctx context.Context, o EmbedOptions, rows Rows) (*Embedded, error
 		return nil, err
 	}
 	defer f.Close()
+	backend, _, err := device.Open(ctx, device.Options{Name: cmp.Or(o.Device, "cpu"), Plugin: o.Plugin, Log: o.Log})
+	if err != nil {
+		return nil, err
+	}
+	defer backend.Finalize()
 	x := &Embedded{Out: o.Out, Dim: o.Model.Dim, By: map[string]int{}}
 	embed := func(put func(key string, m sample.Modality, v []float32) error) error {
 		p := &pairing{rows: rows, vocab: o.Model.Vocab}
@@ -101,7 +110,7 @@ func embedRows(ctx context.Context, o EmbedOptions, rows Rows) (*Embedded, error
 			if len(byModality[m]) == 0 {
 				continue
 			}
-			err := p.embedModality(ctx, o, f, m, byModality[m], func(key string, v []float32) error {
+			err := p.embedModality(ctx, o, backend, f, m, byModality[m], func(key string, v []float32) error {
 				x.Vectors++
 				x.By[m.String()]++
 				return put(key, m, v)
@@ -132,8 +141,8 @@ func embedRows(ctx context.Context, o EmbedOptions, rows Rows) (*Embedded, error
 
 // embedModality takes one modality of the rows through its tower, in batches of one shape: a batch that is
 // not full is filled up with repetitions, whose vectors are dropped.
-func (p *pairing) embedModality(ctx context.Context, o EmbedOptions, f *WeightFile, m sample.Modality, rows []int, put func(string, []float32) error, progress func(int), x *Embedded) error {
-	e, err := startTower(o, f, m)
+func (p *pairing) embedModality(ctx context.Context, o EmbedOptions, backend compute.Backend, f *WeightFile, m sample.Modality, rows []int, put func(string, []float32) error, progress func(int), x *Embedded) error {
+	e, err := openEngine(o.Model, configs.Train{}, engineOptions{backend: backend, shared: true, towers: []*towerSpec{towerOf(m)}, from: f, init: o.Init, log: o.Log})
 	if err != nil {
 		return err
 	}
@@ -201,15 +210,6 @@ func (p *pairing) sameShape(m sample.Modality, rows []int, size int) (int, error
 		}
 	}
 	return min(size, len(rows)), nil
-}
-
-// startTower makes an engine that has the one tower of a modality.
-func startTower(o EmbedOptions, f *WeightFile, m sample.Modality) (*engine, error) {
-	backend, err := newBackend()
-	if err != nil {
-		return nil, fmt.Errorf("compute backend: %w", err)
-	}
-	return openEngine(o.Model, configs.Train{}, engineOptions{backend: backend, towers: []*towerSpec{towerOf(m)}, from: f, init: o.Init, log: o.Log})
 }
 
 // vectorRows is the number of vectors in a row group.

@@ -88,7 +88,7 @@ func readVectors(t *testing.T, path string) map[string][]float32 {
 func TestGoldenEmbed(t *testing.T) {
 	m, _ := goldenConfig(t)
 	rows, want := goldenRows(t)
-	o := EmbedOptions{Weights: filepath.Join(goldenDir(), "model", "tiny.pth"), Model: m, Out: filepath.Join(t.TempDir(), "v.parquet"), Batch: 3, Scaled: true}
+	o := EmbedOptions{Weights: filepath.Join(goldenDir(), "model", "tiny.pth"), Model: m, Out: filepath.Join(t.TempDir(), "v.parquet"), Batch: 3, Scaled: true, Device: testDevice()}
 	x, err := embedRows(context.Background(), o, rows)
 	if err != nil {
 		t.Fatal(err)

@@ -1,42 +1,27 @@
 package trainer
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"path/filepath"
-	"reflect"
 	"slices"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/compute/gobackend"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
 
 	"prep/configs"
 	"prep/internal/sample"
+	"prep/trainer/device"
 )
 
-// newBackend makes GoMLX's pure Go backend with unlimited parallelism: its default worker pool deadlocks on
-// few cores when an operation inside the pool waits for the pool, and -1 starts a goroutine for each piece
-// of work instead. The documented setting "go:parallelism=-1" says the same but prints to stdout, where
-// only summaries belong, so the pool is set directly; the setting is the way out should its field move.
+// newBackend opens the Go backend.
 func newBackend() (compute.Backend, error) {
-	b, err := compute.NewWithConfig(gobackend.BackendName)
-	if err != nil {
-		return nil, err
-	}
-	if v := reflect.Indirect(reflect.ValueOf(b)); v.Kind() == reflect.Struct {
-		if f := v.FieldByName("Workers"); f.IsValid() && f.CanInterface() {
-			if pool, ok := f.Interface().(interface{ SetMaxParallelism(int) }); ok {
-				pool.SetMaxParallelism(-1)
-				return b, nil
-			}
-		}
-	}
-	b.Finalize()
-	return compute.NewWithConfig(gobackend.BackendName + ":parallelism=-1")
+	b, _, err := device.Open(context.Background(), device.Options{Name: "cpu"})
+	return b, err
 }
 
 // An engine holds the model's values and runs its compiled graphs, one for each kind of step.
@@ -44,6 +29,7 @@ type engine struct {
 	train   configs.Train
 	model   configs.Model
 	backend compute.Backend
+	shared  bool // others use the backend too
 	store   *model.Store
 	net     *network
 	weights []Weight
@@ -63,6 +49,7 @@ type engineOptions struct {
 	init    Init         // how strictly the file must fit
 	any     bool         // its values need not be finite
 	backend compute.Backend
+	shared  bool // the backend is not the engine's to close
 	log     func(string)
 }
 
@@ -70,17 +57,20 @@ type engineOptions struct {
 func newEngine(m configs.Model, t configs.Train) (*engine, error) {
 	backend, err := newBackend()
 	if err != nil {
-		return nil, fmt.Errorf("compute backend: %w", err)
+		return nil, err
 	}
 	return openEngine(m, t, engineOptions{backend: backend})
 }
 
 // startEngine makes the engine of a run: from a checkpoint if there is one, else from the weights that the
 // recipe begins with.
-func startEngine(c configs.Config, checkpoint string, log func(string)) (*engine, error) {
-	backend, err := newBackend()
+func startEngine(ctx context.Context, c configs.Config, plugin, checkpoint string, log func(string)) (*engine, error) {
+	backend, what, err := device.Open(ctx, device.Options{Name: c.Train.Device, Plugin: plugin, Log: log})
 	if err != nil {
-		return nil, fmt.Errorf("compute backend: %w", err)
+		return nil, err
+	}
+	if c.Train.Device != "auto" {
+		log("computing on " + what)
 	}
 	o := engineOptions{backend: backend, log: log}
 	switch {
@@ -111,10 +101,10 @@ func startEngine(c configs.Config, checkpoint string, log func(string)) (*engine
 	return e, nil
 }
 
-// openEngine makes a model on a backend, which it closes in the end. Its weights are read from a file or
+// openEngine makes a model on a backend, which it closes in the end unless it is shared. Its weights are read from a file or
 // drawn from the seed of the recipe; those of other towers than it is asked for are not made at all.
 func openEngine(m configs.Model, t configs.Train, o engineOptions) (*engine, error) {
-	e := &engine{train: t, model: m, backend: o.backend, store: model.NewStore(), steps: map[string]*model.Exec{}, encoders: map[string]*model.Exec{}}
+	e := &engine{train: t, model: m, backend: o.backend, shared: o.shared, store: model.NewStore(), steps: map[string]*model.Exec{}, encoders: map[string]*model.Exec{}}
 	e.net = &network{config: &e.model, store: e.store, recompute: t.Recompute, adapters: map[string]*adapter{}}
 	all := StateDict(&m)
 	e.weights = slices.DeleteFunc(slices.Clone(all), func(w Weight) bool {
@@ -168,7 +158,9 @@ func (e *engine) close() {
 		x.Finalize()
 	}
 	e.store.Finalize()
-	e.backend.Finalize()
+	if !e.shared {
+		e.backend.Finalize()
+	}
 }
 
 // enter makes a stage of the recipe the present one.

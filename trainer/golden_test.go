@@ -126,19 +126,16 @@ func goldenEngine(t *testing.T, m configs.Model, recipe configs.Train) *engine {
 
 func goldenEngineFrom(t *testing.T, m configs.Model, recipe configs.Train, file string) *engine {
 	t.Helper()
-	e, err := newEngine(m, recipe)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(e.close)
 	w, err := OpenWeights(filepath.Join(goldenDir(), "model", file))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	if err := e.load(w); err != nil {
+	e, err := openEngine(m, recipe, engineOptions{backend: testBackend(t, testDevice()), from: w})
+	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(e.close)
 	return e
 }
 

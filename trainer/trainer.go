@@ -48,6 +48,8 @@ type Options struct {
 	Resume bool     // go on from the newest whole checkpoint in RunDir
 	Epochs int      // 0: as the configuration says
 	Config configs.Config
+	// Plugin is the PJRT plugin that devices cuda and auto take before those that they find, "" for none.
+	Plugin string
 	// IgnoreSelection trains on all rows even when validate left a selection.
 	IgnoreSelection bool
 	// Progress, if set, is called after every step, from the goroutine that called Run.
@@ -252,7 +254,7 @@ func run(ctx context.Context, o Options, c configs.Config, rows Rows, ids ...dat
 			o.Log(fmt.Sprintf("resuming from %s: epoch %d, step %d", path, st.Epoch+1, st.Step))
 		}
 	}
-	e, err := startEngine(c, checkpoint, o.Log)
+	e, err := startEngine(ctx, c, o.Plugin, checkpoint, o.Log)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"runtime"
@@ -15,6 +16,7 @@ import (
 	"prep/configs"
 	"prep/internal/fault"
 	"prep/mel"
+	"prep/trainer/device"
 )
 
 // version is the release this tree will become.
@@ -94,6 +96,7 @@ type finding struct {
 
 func (s *session) doctor(c *cli.Context) error {
 	tools := findTools(c.Context)
+	plugin := pjrtPlugin(c.Context)
 	list := []finding{
 		{"processor", true, fmt.Sprintf("%s, %d cores in use", cpuid.CPU.BrandName, runtime.GOMAXPROCS(0)), "ingest works on one sample a core; --workers changes it"},
 		{"SIMD", strings.Contains(experiment(), "simd"), simdState(), "training's matrix products many times faster"},
@@ -101,7 +104,7 @@ func (s *session) doctor(c *cli.Context) error {
 		{"ffprobe", tools.FFprobe != "", orMissing(tools.FFprobe, "", "comes with ffmpeg"), "start times of any container; MP4 is read without it"},
 		{"libjpeg-turbo", tools.Turbo != nil, foundOr(tools.Turbo != nil, "libturbojpeg, opened at run time", "Debian: libturbojpeg0"), "JPEG pixels equal to Pillow's, and faster; without it Go decodes, half a level off on average"},
 		{"libsndfile", false, soundFile(), "nothing yet: WAV, FLAC, MP3 and Ogg Vorbis are read in Go"},
-		{"PJRT plugin", false, pjrtPlugins(), "training on GPUs through XLA; this version trains on the CPU"},
+		plugin,
 		{"free disk", true, freeDisk("."), "a sample with picture and sound takes about 0.3 MB of shard"},
 	}
 	w := tabwriter.NewWriter(s.results(c), 0, 8, 2, ' ', 0)
@@ -172,11 +175,41 @@ func soundFile() string {
 	return orMissing(p, "", "not needed")
 }
 
-func pjrtPlugins() string {
-	if p := os.Getenv("PJRT_PLUGIN_LIBRARY_PATH"); p != "" {
-		return "PJRT_PLUGIN_LIBRARY_PATH names " + p
+// pjrtPlugin looks for what XLA computes on, and opens the best of it in a child process.
+func pjrtPlugin(ctx context.Context) finding {
+	f := finding{Name: "PJRT plugin", Gives: "training on GPUs, and faster on the CPU, through XLA (--device; docs/gpu.md)"}
+	found := device.Find("")
+	if len(found) == 0 {
+		f.What = fmt.Sprintf("not found in %s or pip's site-packages: for NVIDIA pip install %s", device.PluginEnv, device.CUDAPackage)
+		return f
 	}
-	return "none named by PJRT_PLUGIN_LIBRARY_PATH"
+	r, err := device.Check(ctx, nil, found[0])
+	if err != nil {
+		f.What = err.Error()
+		return f
+	}
+	f.Found, f.What = true, r.String()
+	return f
+}
+
+// checkPluginCommand is the child process in which a plugin is tried.
+func (s *session) checkPluginCommand() *cli.Command {
+	return &cli.Command{
+		Name: device.CheckArg, Hidden: true, Usage: "open a PJRT plugin and report on it", UsageText: "prep " + device.CheckArg + " PLUGIN.so",
+		OnUsageError: usageError,
+		Action: func(c *cli.Context) error {
+			path, err := oneArg(c, "")
+			if err != nil {
+				return err
+			}
+			report, err := device.Probe(path)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(s.stdout, "%s\n", report)
+			return nil
+		},
+	}
 }
 
 func (s *session) completionCommand() *cli.Command {

@@ -179,7 +179,7 @@ func (s *session) app() *cli.App {
 		Commands: []*cli.Command{
 			s.ingestCommand(), s.validateCommand(), s.trainCommand(), s.evalCommand(), s.exportCommand(), s.embedCommand(), s.inspectCommand(),
 			s.planCommand(), s.finalizeCommand(),
-			s.configCommand(), s.doctorCommand(), s.demoCommand(), s.versionCommand(), s.completionCommand(),
+			s.configCommand(), s.doctorCommand(), s.demoCommand(), s.versionCommand(), s.checkPluginCommand(), s.completionCommand(),
 		},
 		CustomAppHelpTemplate: cli.AppHelpTemplate + "\n" + exitHelp,
 		OnUsageError: func(_ *cli.Context, err error, _ bool) error {

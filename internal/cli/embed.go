@@ -30,7 +30,7 @@ func (s *session) embedCommand() *cli.Command {
 			&cli.StringFlag{Name: "modality", Usage: "embed only these `MODALITIES`, separated by commas: image, video, audio, text, depth, thermal, imu"},
 			&cli.IntFlag{Name: "batch", Value: 8, Usage: "samples that go through a tower together"},
 			&cli.BoolFlag{Name: "scaled", Usage: "vectors as ImageBind returns them: times the logit scale, clips averaged and not normalised again"},
-		}, initFlags()...),
+		}, append(initFlags(), deviceFlags()...)...),
 		OnUsageError: usageError,
 		Action:       s.embed,
 	}
@@ -47,7 +47,7 @@ func (s *session) embed(c *cli.Context) error {
 	if c.IsSet("run") == c.IsSet("init") {
 		return fault.Usagef("embed needs weights: either --run DIR or --init FILE")
 	}
-	o := trainer.EmbedOptions{Shards: dir, Weights: c.String("init"), Out: c.String("out"), Batch: c.Int("batch"), Scaled: c.Bool("scaled"),
+	o := trainer.EmbedOptions{Shards: dir, Weights: c.String("init"), Out: c.String("out"), Batch: c.Int("batch"), Scaled: c.Bool("scaled"), Device: c.String("device"), Plugin: c.String("plugin"),
 		Init: trainer.NewInit("", c.String("init-allow-missing"), c.String("init-allow-unexpected")), Log: func(m string) { s.logf("%s", m) }}
 	if c.IsSet("run") {
 		o.Weights = c.String("run")

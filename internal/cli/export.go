@@ -21,6 +21,14 @@ func initFlags() []cli.Flag {
 	}
 }
 
+// deviceFlags say where the computing is done.
+func deviceFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "device", Value: "auto", Usage: "`DEVICE`: cpu, cuda, xla:PATH of a PJRT plugin, or auto, which takes a plugin where one is installed"},
+		&cli.StringFlag{Name: "plugin", Usage: "the PJRT plugin `FILE` that cuda and auto take before those that are found"},
+	}
+}
+
 // initOverrides turns the flags that were given into configuration keys.
 func initOverrides(c *cli.Context) (out []configs.Override) {
 	for _, flag := range []string{"init", "init-allow-missing", "init-allow-unexpected"} {

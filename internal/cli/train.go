@@ -45,7 +45,7 @@ func (s *session) trainCommand() *cli.Command {
 			&cli.BoolFlag{Name: "auto-tune", Usage: "follow the advice between epochs; every change is recorded"},
 			&cli.StringSliceFlag{Name: "set", Usage: "set any `KEY=VALUE` of the configuration (prep config --show prints them)"},
 			&cli.BoolFlag{Name: "ignore-selection", Usage: "train on all rows, also those that validate left out"},
-		}, initFlags()...),
+		}, append(initFlags(), deviceFlags()...)...),
 		OnUsageError: usageError,
 		Action:       s.train,
 	}
@@ -129,11 +129,14 @@ func (s *session) train(c *cli.Context) error {
 		return err
 	}
 	l.Flags = append(l.Flags, initOverrides(c)...)
+	if c.IsSet("device") {
+		l.Flags = append(l.Flags, configs.Override{Key: "train.device", Value: quoteYAML(c.String("device")), Flag: "device"})
+	}
 	cfg, err := configs.Load(l)
 	if err != nil {
 		return err
 	}
-	o := trainer.Options{Shards: dirs, RunDir: run, Resume: c.Bool("resume"), Config: cfg, IgnoreSelection: c.Bool("ignore-selection"),
+	o := trainer.Options{Shards: dirs, RunDir: run, Resume: c.Bool("resume"), Config: cfg, IgnoreSelection: c.Bool("ignore-selection"), Plugin: c.String("plugin"),
 		Tokenize: tokenize, Log: func(m string) { s.logf("%s", m) }}
 	if c.Bool("dry-run") {
 		est, err := trainer.DryRun(o)
