@@ -350,25 +350,6 @@ func readTensor(f *WeightFile, name string, shape []int, check bool) (*tensors.T
 	return t, err
 }
 
-// load replaces the model's values by those of a file that holds every entry of the state_dict and nothing
-// else.
-func (e *engine) load(f *WeightFile) error {
-	ft, err := fitWeights(f, &e.model, e.weights, e.weights, Init{})
-	if err != nil {
-		return err
-	}
-	for _, w := range e.weights {
-		t, err := ft.value(&w, 0)
-		if err != nil {
-			return err
-		}
-		if err := e.set(variablePath(w.Name), t); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // set fills one variable, which may be new.
 func (e *engine) set(path string, t *tensors.Tensor) error {
 	if v := e.store.GetVariable(path); v != nil {
