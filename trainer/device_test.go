@@ -47,7 +47,8 @@ func testBackend(t *testing.T, name string) compute.Backend {
 	return b
 }
 
-// Another device than the Go backend takes the same ten steps of AdamW from the same weights and batch.
+// Another device than the Go backend takes the same ten steps of AdamW from the same weights and batch: losses
+// within 1e-5, gradient norms within 5e-5 of themselves, which is what the goldens allow them.
 func TestDevicesAgree(t *testing.T) {
 	if testDevice() == "cpu" {
 		t.Skip("PREP_TEST_DEVICE names no other device (scripts/fetch_cpu_plugin.sh gets one)")
@@ -74,7 +75,7 @@ func TestDevicesAgree(t *testing.T) {
 		for i := range steps {
 			var feeds []feed
 			for _, m := range []sample.Modality{sample.Image, sample.Text, sample.Audio} {
-				x, err := p.tensor(m, index, 0)
+				x, err := p.tensor(m, index, keys, 0)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -87,7 +88,9 @@ func TestDevicesAgree(t *testing.T) {
 				t.Fatal(err)
 			}
 			o.losses = append(o.losses, append(r.losses, r.gradNorm))
-			free(feeds)
+			for _, f := range feeds {
+				f.x.FinalizeAll()
+			}
 		}
 		o.values = map[string][]float32{}
 		for _, w := range e.weights {
@@ -98,7 +101,11 @@ func TestDevicesAgree(t *testing.T) {
 	a, b := run("cpu"), run(testDevice())
 	for i := range steps {
 		for j := range a.losses[i] {
-			if d := math.Abs(float64(a.losses[i][j]-b.losses[i][j])) / max(1, math.Abs(float64(a.losses[i][j]))); !(d <= 1e-5) {
+			tolerance := 1e-5
+			if j == len(a.losses[i])-1 {
+				tolerance = 5e-5 // the gradient norm
+			}
+			if d := math.Abs(float64(a.losses[i][j]-b.losses[i][j])) / max(1, math.Abs(float64(a.losses[i][j]))); !(d <= tolerance) {
 				t.Errorf("step %d, figure %d: %g on the Go backend, %g here", i+1, j, a.losses[i][j], b.losses[i][j])
 			}
 		}
