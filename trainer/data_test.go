@@ -411,3 +411,33 @@ func TestFlippedAtIngest(t *testing.T) {
 		}
 	}
 }
+
+// mirroredRows are of a data set whose pictures were mirrored at ingest, the even ones.
+type mirroredRows struct{ memory }
+
+func (mirroredRows) Mirrored(i int) bool { return i%2 == 0 }
+
+// What ingest mirrored is not mirrored at load, in no epoch; of other data sets of the same run it still is.
+func TestNoFlipOfWhatIngestMirrored(t *testing.T) {
+	rows := synthetic(12, sample.Image, sample.Text)
+	p := pairingOf(t, rows, 4)
+	p.rows = mirroredRows{rows}
+	flipped := [2]int{}
+	for i := range rows {
+		for epoch := range 6 {
+			pixels := func(epoch int) []uint8 {
+				x, err := p.tensor(sample.Image, []int{i}, []string{rows[i].Key}, epoch)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return tensors.MustCopyFlatData[uint8](x)
+			}
+			if !slices.Equal(pixels(epoch), pixels(evaluation)) {
+				flipped[i%2]++
+			}
+		}
+	}
+	if flipped[0] != 0 || flipped[1] == 0 {
+		t.Errorf("%d pictures that ingest had mirrored were flipped, and %d of the others", flipped[0], flipped[1])
+	}
+}
