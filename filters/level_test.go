@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
 	"os/exec"
 	"regexp"
 	"slices"
@@ -14,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/mjibson/go-dsp/fft"
+
+	"prep/internal/needs"
 )
 
 // sine is amplitude a at hz, rounded to 16 bits.
@@ -187,13 +188,7 @@ func TestLoudnessOfTech3341(t *testing.T) {
 
 // ffmpeg's ebur128 on the same samples.
 func TestLoudnessAgreesWithFFmpeg(t *testing.T) {
-	if _, err := exec.LookPath("ffmpeg"); err != nil {
-		const why = "needs ffmpeg (Debian: apt-get install ffmpeg)"
-		if os.Getenv("PREP_REQUIRE_TOOLS") != "" {
-			t.Fatal(why)
-		}
-		t.Skip(why)
-	}
+	needs.Programs(t, "Debian: apt-get install ffmpeg", "ffmpeg")
 	for _, rate := range []int{8000, 16000, 22050, 44100, 48000} {
 		for _, channels := range []int{1, 2, 6} {
 			planes := make([][]float32, channels)
