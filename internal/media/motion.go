@@ -259,13 +259,14 @@ func (t *numbers) motion(o MotionOptions) (*Motion, error) {
 		}
 	}
 	m.order()
-	if len(m.Time) < 2 {
-		return nil, fault.Corruptf("too_few_rows", "%s: %d of %d rows have a time; a recording needs two", t.format, len(m.Time), rows)
-	}
-	if m.Clocked {
+	if m.Clocked && len(m.Time) >= 2 {
 		if err := m.scale(t.format, o.TimeUnit, units[timeChannel]); err != nil {
 			return nil, err
 		}
+		m.order() // times that differ in their own unit may round to one in seconds
+	}
+	if len(m.Time) < 2 {
+		return nil, fault.Corruptf("too_few_rows", "%s: %d of %d rows have a time of their own; a recording needs two", t.format, len(m.Time), rows)
 	}
 	return m, nil
 }
@@ -274,17 +275,19 @@ func (t *numbers) motion(o MotionOptions) (*Motion, error) {
 func (m *Motion) order() {
 	rows := make([]int, 0, len(m.Time))
 	last := math.Inf(-1)
+	inOrder := true
 	for i, t := range m.Time {
 		if math.IsNaN(t) || math.IsInf(t, 0) {
 			continue
 		}
 		if t <= last {
 			m.Disordered++
+			inOrder = false
 		}
 		last = t
 		rows = append(rows, i)
 	}
-	if m.Disordered == 0 && len(rows) == len(m.Time) {
+	if inOrder && len(rows) == len(m.Time) {
 		return
 	}
 	slices.SortStableFunc(rows, func(a, b int) int {

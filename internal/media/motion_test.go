@@ -161,6 +161,7 @@ func FuzzDecodeMotion(f *testing.F) {
 	}
 	f.Add([]byte(motionTable("#timestamp [ns],w_x,w_y,w_z,a_x [m s^-2],a_y,a_z\n", "%g,%g,%g,%g,%g,%g,%g\n", 1e9)))
 	f.Add([]byte(motionTable("t;ax;ay;az;gx;gy;gz\n", "%g;%g;%g;%g;%g;%g;nan\n", 1)))
+	f.Add([]byte(motionTable("timestamp [ns],ax,ay,az,gx,gy,gz\n", "%g,%g,%g,%g,%g,%g,%g\n", 1e-320))) // one time once they are seconds
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m, err := media.DecodeMotion(t.Context(), data, media.MotionOptions{Rate: 400})
 		if err != nil {
