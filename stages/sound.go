@@ -39,11 +39,16 @@ func readSound(ctx context.Context, p *Processor, s *sample.Sample, part *sample
 	if err != nil {
 		return nil, err
 	}
-	seg, err := p.segment(ctx, path, part)
+	file, err := p.Tools.OpenSound(ctx, path)
 	if err != nil {
 		return nil, err
 	}
-	snd, err := p.Tools.DecodeSound(ctx, path, p.limitSound(seg))
+	defer file.Close()
+	seg, err := segmentOfSound(part, file)
+	if err != nil {
+		return nil, err
+	}
+	snd, err := file.Decode(p.limitSound(seg))
 	if err != nil {
 		return nil, err
 	}
@@ -135,17 +140,18 @@ func mixDown(planes [][]float32) []float32 {
 	return mono
 }
 
-// segment decides whether a file is cut to the listed segment: a file about as long as the segment has
-// been cut already, a longer one is the whole recording.
-func (p *Processor) segment(ctx context.Context, path string, part *sample.Part) (media.Segment, error) {
+// segmentOfSound decides whether a file is cut to the listed segment: a recording about as long as the segment
+// has been cut already, a longer one is the whole. What counts is how long the recording was made: a whole one of
+// which the end is lost may by chance be as long as the segment, and hold another part of it.
+func segmentOfSound(part *sample.Part, file *media.Recording) (media.Segment, error) {
 	if part.End <= part.Start {
 		return media.Segment{Start: part.Start}, nil
 	}
-	have, err := p.Tools.SoundDuration(ctx, path)
+	have, err := file.Length()
 	if err != nil {
 		return media.Segment{}, err
 	}
-	return segmentOf(part, have)
+	return segmentOf(part, have.Whole())
 }
 
 // segmentOf decides it for a file that lasts as long as have says, 0 for unknown.

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"prep/configs"
+	"prep/internal/fault"
 	"prep/internal/media"
 	"prep/internal/sample"
 )
@@ -73,6 +74,64 @@ func TestDeclaredLength(t *testing.T) {
 			}
 			if notes := strings.Join(s.Notes, "; "); c.note == "" && notes != "" || !strings.Contains(notes, c.note) {
 				t.Errorf("notes %q, want %q", notes, c.note)
+			}
+		})
+	}
+}
+
+// TestCutOffIsNotAlreadyCut: a whole recording whose end is lost may be about as long as the segment that is
+// listed of it, and is a whole recording all the same.
+func TestCutOffIsNotAlreadyCut(t *testing.T) {
+	cfg, err := configs.Load(configs.Layers{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const rate = 16000
+	for _, c := range []struct {
+		name                   string
+		have, declared         float64 // seconds
+		start, end             float64
+		from, seconds, missing float64
+		reason                 string // of the error
+	}{
+		{"a clip", 10, 10, 30, 40, 0, 10, 0, ""},
+		{"a clip with padding", 10.8, 10.8, 30, 40, 0, 10.8, 0, ""},
+		{"a clip whose end is lost", 6, 10, 30, 40, 0, 6, 4, ""},
+		{"a whole", 60, 60, 30, 40, 30, 10, 0, ""},
+		{"a whole whose end is lost behind the segment", 50, 60, 30, 40, 30, 10, 0, ""},
+		{"a whole whose end is lost inside the segment", 35, 60, 30, 40, 30, 5, 5, ""},
+		{"a whole whose end is lost before the segment", 20, 60, 30, 40, 0, 0, 0, "segment_outside"},
+		{"a whole of which the length of a segment is left", 10, 60, 30, 40, 0, 0, 0, "segment_outside"},
+		{"a whole of which the length of its first segment is left", 10, 60, 0, 10, 0, 10, 0, ""},
+		{"a whole of which the segment is left in part", 10, 60, 4, 14, 4, 6, 4, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			b := wavFile(int(c.have*rate), int(c.declared*rate))
+			if err := os.WriteFile(filepath.Join(dir, "x.wav"), b, 0o666); err != nil {
+				t.Fatal(err)
+			}
+			p := &Processor{Root: dir, Config: cfg, Tools: &media.Tools{}}
+			s := &sample.Sample{Key: "x", Metrics: sample.Metrics{}}
+			m, err := readSound(context.Background(), p, s, &sample.Part{Modality: sample.Audio, Path: "x.wav", Size: int64(len(b)), Start: c.start, End: c.end})
+			if (err != nil) != (c.reason != "") || err != nil && fault.ReasonOf(err) != c.reason {
+				t.Fatalf("%v, want %q", err, c.reason)
+			}
+			if err != nil {
+				if !strings.Contains(err.Error(), "the header promises 60.000 s") {
+					t.Error(err)
+				}
+				return
+			}
+			d := m.(*sound)
+			if d.seconds != c.seconds || d.missing != c.missing {
+				t.Errorf("%v s, %v missing; want %v, %v", d.seconds, d.missing, c.seconds, c.missing)
+			}
+			at := 44 + 2*int(c.from*rate)
+			for i, v := range d.wave[0] {
+				if want := float32(int16(binary.LittleEndian.Uint16(b[at+2*i:]))) / (1 << 15); v != want {
+					t.Fatalf("sample %d is %v, want %v", i, v, want)
+				}
 			}
 		})
 	}

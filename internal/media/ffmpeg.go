@@ -358,7 +358,7 @@ func (t *Tools) ffprobe(ctx context.Context, path, what string) (*probe, error) 
 	return pr, nil
 }
 
-// durationFFmpeg is SoundDuration for what is not read by Go code.
+// durationFFmpeg is Recording.Length for what is not read by Go code.
 func (t *Tools) durationFFmpeg(ctx context.Context, in *soundFile, name string) (float64, error) {
 	if tracks, method, err := readContainer(in); err == nil && len(tracks) > 0 {
 		timing := timingOf(tracks, method)

@@ -93,7 +93,7 @@ func TestAgainstFFmpeg(t *testing.T) {
 			if worst > c.tolerance {
 				t.Errorf("differs from ffmpeg by %g, more than %g", worst, c.tolerance)
 			}
-			if d, err := tools.SoundDuration(ctx, path); err != nil || math.Abs(d-s.Seconds()) > 0.06 {
+			if d, err := duration(tools, path); err != nil || math.Abs(d-s.Seconds()) > 0.06 {
 				t.Errorf("duration %v, %v; decoded %v", d, err, s.Seconds())
 			}
 			// A segment in the middle is that stretch of the whole; Opus only nearly forgets where it began.

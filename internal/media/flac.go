@@ -81,34 +81,38 @@ func (f *flacInfo) check(path string) error {
 	return f.soundFormat.check(path)
 }
 
-// flacLength counts the samples. Without a length in the header all frames are decoded: their sizes are
-// written nowhere.
-func flacLength(in *soundFile, offset int64) (frames int64, rate int, err error) {
+// flacFile is an open FLAC file.
+type flacFile struct {
+	flacInfo
+	in *soundFile
+}
+
+func openFLAC(in *soundFile, offset int64) (soundDecoder, error) {
 	f, err := readFLACInfo(in, offset)
-	if err != nil {
-		return 0, 0, err
-	}
+	return flacFile{f, in}, err
+}
+
+// length counts the samples. Without a length in the header all frames are decoded: their sizes are written
+// nowhere.
+func (f flacFile) length() (declared, there int64, rate int, err error) {
 	if f.frames > 0 {
-		return f.frames, f.rate, nil
+		return f.frames, f.frames, f.rate, nil
 	}
-	d := newFLACDecoder(in, f)
+	d := newFLACDecoder(f.in, f.flacInfo)
 	for {
 		n, err := d.frame()
 		if err != nil {
 			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-				return frames, f.rate, nil
+				return -1, there, f.rate, nil
 			}
-			return 0, 0, err
+			return 0, 0, 0, err
 		}
-		frames += int64(n)
+		there += int64(n)
 	}
 }
 
-func (t *Tools) decodeFLAC(in *soundFile, offset int64, seg Segment) (*Sound, error) {
-	f, err := readFLACInfo(in, offset)
-	if err != nil {
-		return nil, err
-	}
+func (f flacFile) decode(t *Tools, seg Segment) (*Sound, error) {
+	in := f.in
 	s := newSound(f.soundFormat)
 	first, end := seg.frames(f.rate)
 	if f.frames > 0 {
@@ -127,7 +131,7 @@ func (t *Tools) decodeFLAC(in *soundFile, offset int64, seg Segment) (*Sound, er
 			return nil, err
 		}
 	}
-	d := newFLACDecoder(in, f)
+	d := newFLACDecoder(in, f.flacInfo)
 	if first > 0 {
 		if err := d.seek(first); err != nil {
 			return nil, err
@@ -139,7 +143,7 @@ func (t *Tools) decodeFLAC(in *soundFile, offset int64, seg Segment) (*Sound, er
 			return nil, err
 		}
 		// Bytes that looked like a frame may have misled the search; from the start it is certain.
-		d = newFLACDecoder(in, f)
+		d = newFLACDecoder(in, f.flacInfo)
 		s.Data, s.Notes = nil, nil
 		if err := t.readFLAC(d, s, first, end); err != nil {
 			return nil, err
@@ -168,6 +172,10 @@ func (t *Tools) readFLAC(d *flacDecoder, s *Sound, first, end int64) error {
 			case errors.Is(err, io.EOF) && (end < 0 || d.flacInfo.frames < 0):
 				return nil
 			case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+				if 0 < d.at && d.at <= first {
+					return fault.Corruptf("segment_outside", "%s: the segment starts at %.3f s but the audio ends at %.3f s%s", d.window.in.path,
+						float64(first)/float64(d.rate), float64(d.at)/float64(d.rate), cutHint(d.soundFormat, d.at))
+				}
 				s.Notes = append(s.Notes, fmt.Sprintf("cut off: the file ends at %.3f s", float64(d.at)/float64(d.rate)))
 				return nil
 			}

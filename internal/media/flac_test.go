@@ -142,7 +142,7 @@ func TestFLACUnknownLength(t *testing.T) {
 		t.Error(s.DeclaredSeconds)
 	}
 	equal(t, decode(t, path, Segment{1, 2}).Data, want[16000:32000])
-	if d, err := (&Tools{}).SoundDuration(context.Background(), path); err != nil || d != 2.5 {
+	if d, err := duration(&Tools{}, path); err != nil || d != 2.5 {
 		t.Error(d, err)
 	}
 }
@@ -180,7 +180,7 @@ func TestFLACEveryByte(t *testing.T) {
 		c := bytes.Clone(b)
 		c[i] ^= 1 << (i % 8)
 		in := &soundFile{path: "x", r: bytes.NewReader(c), size: int64(len(c)), ctx: context.Background()}
-		s, err := (&Tools{}).decodeSound(context.Background(), in, Segment{})
+		s, err := decodeIn(&Tools{}, in, Segment{})
 		if err == nil && s.MissingSeconds == 0 {
 			t.Fatalf("byte %d was changed and nothing said so", i)
 		}
@@ -236,7 +236,11 @@ func FuzzFLAC(f *testing.F) {
 		out := make([]int32, 512)
 		r.subframe(out, 17)
 		in := &soundFile{path: "fuzz", r: bytes.NewReader(b), size: int64(len(b)), ctx: context.Background()}
-		s, err := (&Tools{MaxSoundBytes: 16 << 20}).decodeFLAC(in, 0, Segment{})
+		d, err := openFLAC(in, 0)
+		if err != nil {
+			return
+		}
+		s, err := d.decode(&Tools{MaxSoundBytes: 16 << 20}, Segment{})
 		if err == nil && len(s.Data) == 0 {
 			t.Fatal("no samples and no error")
 		}

@@ -44,38 +44,98 @@ func TestLongSound(t *testing.T) {
 	}
 }
 
-// longOgg repeats the packets of sound of a file, each repetition on a page.
+// TestSought: what is decoded from the middle of a file, beyond the first of the places that a walk keeps, is that
+// part of the whole; a file can be decoded again and again.
+func TestSought(t *testing.T) {
+	mp3, h := firstFrame(t, "tone_stereo_22k05.mp3")
+	for _, c := range []struct {
+		name      string
+		data      []byte
+		tolerance float64 // Opus nearly forgets where it began
+	}{
+		{"x.mp3", bytes.Repeat(mp3[h.Size:], 60), 0},
+		{"x.ogg", longOgg(t, "tone_stereo_22k05.ogg", 150), 0},
+		{"x.opus", longOgg(t, "tone_mono.opus", 150), 1e-3},
+	} {
+		file, err := (&Tools{}).OpenSound(t.Context(), write(t, c.name, c.data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		whole, err := file.Decode(Segment{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		length, err := file.Length()
+		if err != nil || length.Present != whole.Seconds() {
+			t.Errorf("%s: %v s are there, decoded %v, %v", c.name, length.Present, whole.Seconds(), err)
+		}
+		places := 0
+		switch d := file.decoder.(type) {
+		case *mp3File:
+			places = len(d.offsets)
+		case *oggFile:
+			places = len(d.marks)
+		}
+		if places < 2 {
+			t.Errorf("%s is too short to be sought in: %d places", c.name, places)
+		}
+		for seg := (Segment{0.3, 0.8}); seg.End < whole.Seconds(); seg.Start, seg.End = seg.Start+11.3, seg.End+11.3 {
+			part, err := file.Decode(seg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			first, last := seg.frames(whole.SourceRate)
+			n := int64(whole.SourceChannels)
+			if w := worst(t, part.Data, whole.Data[first*n:last*n]); w > c.tolerance {
+				t.Errorf("%s: %v differs by %g from the whole", c.name, seg, w)
+			}
+		}
+	}
+}
+
+// longOgg repeats the packets of sound of a file, each repetition on pages that end with it.
 func longOgg(t *testing.T, name string, times int) []byte {
 	t.Helper()
 	b := read(t, name)
-	headers := 2
+	headers, open := 2, openOpus
 	if bytes.Contains(b[:60], []byte("vorbis")) {
-		headers = 3
+		headers, open = 3, openVorbis
 	}
 	packets, err := newOggStream(inMemory(b)).headerPackets(headers, maxVorbisHeaders)
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := newOggStream(inMemory(b))
-	if _, err := o.headerPackets(headers, maxVorbisHeaders); err != nil {
+	o, err := open(inMemory(b))
+	if err != nil {
 		t.Fatal(err)
 	}
 	var sound [][]byte
-	last := int64(0)
 	for {
 		p, err := o.next()
 		if err != nil {
 			break
 		}
 		sound = append(sound, bytes.Clone(p.data))
-		last = max(last, p.granule)
 	}
 	granules := make([]int64, headers)
+	at, each := int64(0), int64(0)
 	for i := range times {
+		if i < 2 { // the first packet gives fewer samples where nothing came before
+			each = 0
+			for _, p := range sound {
+				x, err := o.decode(p)
+				if err != nil {
+					t.Fatal(err)
+				}
+				each += int64(len(x) / o.channels)
+			}
+		}
+		at += each
 		for j, p := range sound {
 			g := int64(-1)
 			if j == len(sound)-1 {
-				g = last * int64(i+1)
+				g = at
 			}
 			packets, granules = append(packets, p), append(granules, g)
 		}

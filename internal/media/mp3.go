@@ -210,27 +210,44 @@ func (info mp3Info) walk(in *soundFile, pos int64) *mp3Frames {
 // mp3Scan is what a walk over all frames finds.
 type mp3Scan struct {
 	frames  int64
-	offset  int64 // of frame number mark
+	offsets []int64 // of every mp3Stride-th frame
 	skipped int64
 	cut     bool
 }
 
-// scanMP3 counts the frames of the stream and finds where frame number mark begins. Only headers are looked
-// at, but all of them: bit rates vary, and a table of contents gives places to a hundredth of the file.
-func scanMP3(in *soundFile, info mp3Info, mark int64) (mp3Scan, error) {
+// mp3Stride is so large that the places of a file of many hours take some kilobytes.
+const mp3Stride = 256
+
+// scanMP3 counts the frames of the stream and notes where some of them begin. Only headers are looked at, but
+// all of them: bit rates vary, and a table of contents gives places to a hundredth of the file.
+func scanMP3(in *soundFile, info mp3Info) (s mp3Scan, err error) {
 	m := info.walk(in, info.offset)
-	s := mp3Scan{offset: info.offset}
 	for {
 		frame, at, err := m.next()
 		if err != nil || frame == nil {
 			s.skipped, s.cut = m.skipped, m.cut
 			return s, err
 		}
-		if s.frames == mark {
-			s.offset = at
+		if s.frames%mp3Stride == 0 {
+			s.offsets = append(s.offsets, at)
 		}
 		s.frames++
 	}
+}
+
+// from returns the walk from frame n on, which is at most the number of frames.
+func (s mp3Scan) from(in *soundFile, info mp3Info, n int64) (*mp3Frames, error) {
+	if len(s.offsets) == 0 {
+		return info.walk(in, info.offset), nil
+	}
+	i := min(n/mp3Stride, int64(len(s.offsets)-1))
+	m := info.walk(in, s.offsets[i])
+	for k := i * mp3Stride; k < n; k++ {
+		if frame, _, err := m.next(); err != nil || frame == nil {
+			return m, err
+		}
+	}
+	return m, nil
 }
 
 // length is how many samples the stream has for one channel after cutting delay and padding.
@@ -246,62 +263,68 @@ func (info mp3Info) there(frames int64) int64 {
 	return info.length(frames)
 }
 
-func mp3Length(in *soundFile, offset int64) (frames int64, rate int, err error) {
-	info, err := readMP3Info(in, offset)
-	if err != nil {
-		return 0, 0, err
+// mp3File is an open MP3 file.
+type mp3File struct {
+	mp3Info
+	mp3Scan
+	soundFormat
+	in *soundFile
+}
+
+func openMP3(in *soundFile, offset int64) (soundDecoder, error) {
+	m := &mp3File{in: in}
+	var err error
+	if m.mp3Info, err = readMP3Info(in, offset); err != nil {
+		return nil, err
+	}
+	m.soundFormat = soundFormat{rate: m.Rate, channels: m.Channels, frames: -1, codec: "mp3"}
+	if m.mp3Info.frames > 0 {
+		m.soundFormat.frames = m.mp3Info.length(m.mp3Info.frames)
+	}
+	if err := m.check(in.path); err != nil {
+		return nil, err
 	}
 	// The tag's count is not trusted: the file may be cut off.
-	scan, err := scanMP3(in, info, 0)
-	if err != nil {
-		return 0, 0, err
-	}
-	return info.there(scan.frames), info.Rate, nil
+	m.mp3Scan, err = scanMP3(in, m.mp3Info)
+	return m, err
+}
+
+func (m *mp3File) length() (declared, there int64, rate int, err error) {
+	return m.soundFormat.frames, m.there(m.mp3Scan.frames), m.rate, nil
 }
 
 // mp3Preroll is how many frames are decoded and dropped before a segment: the bit reservoir (511 bytes)
 // reaches back over the more frames the smaller they are, and the filter bank over two.
 const mp3Preroll = 64
 
-func (t *Tools) decodeMP3(in *soundFile, offset int64, seg Segment) (*Sound, error) {
-	info, err := readMP3Info(in, offset)
-	if err != nil {
-		return nil, err
-	}
-	// Where decoding starts: some frames early, to fill the reservoir and the filter bank.
-	start, _ := seg.frames(info.Rate)
-	mark := max(0, (start+int64(info.delay))/int64(info.Samples)-mp3Preroll)
-	scan, err := scanMP3(in, info, mark)
-	if err != nil {
-		return nil, err
-	}
-	f := soundFormat{rate: info.Rate, channels: info.Channels, frames: -1, codec: "mp3"}
-	if info.frames > 0 {
-		f.frames = info.length(info.frames)
-	}
-	if err := f.check(in.path); err != nil {
-		return nil, err
-	}
-	s := newSound(f)
+func (m *mp3File) decode(t *Tools, seg Segment) (*Sound, error) {
+	s := newSound(m.soundFormat)
+	declared, found := m.mp3Info.frames, m.mp3Scan.frames
 	switch {
-	case info.frames > scan.frames:
-		s.Notes = append(s.Notes, fmt.Sprintf("cut off: %d of the %d frames that the header promises", scan.frames, info.frames))
-	case info.frames > 0 && info.frames < scan.frames:
-		s.Notes = append(s.Notes, fmt.Sprintf("%d frames, %d more than the header promises", scan.frames, scan.frames-info.frames))
-	case scan.cut:
+	case declared > found:
+		s.Notes = append(s.Notes, fmt.Sprintf("cut off: %d of the %d frames that the header promises", found, declared))
+	case declared > 0 && declared < found:
+		s.Notes = append(s.Notes, fmt.Sprintf("%d frames, %d more than the header promises", found, found-declared))
+	case m.cut:
 		s.Notes = append(s.Notes, "cut off: the last frame is not whole")
 	}
-	if scan.skipped > 0 {
-		s.Notes = append(s.Notes, fmt.Sprintf("%d bytes between the frames are no sound", scan.skipped))
+	if m.skipped > 0 {
+		s.Notes = append(s.Notes, fmt.Sprintf("%d bytes between the frames are no sound", m.skipped))
 	}
-	first, last, err := t.span(s, f, in.path, seg, info.there(scan.frames))
+	first, last, err := t.span(s, m.soundFormat, m.in.path, seg, m.there(found))
 	if err != nil {
 		return nil, err
 	}
-	if err := readMP3(s, info.walk(in, scan.offset), first+int64(info.delay)-mark*int64(info.Samples), last-first); err != nil {
+	// Some frames early, to fill the reservoir and the filter bank.
+	early := max(0, (first+int64(m.delay))/int64(m.Samples)-mp3Preroll)
+	frames, err := m.from(m.in, m.mp3Info, early)
+	if err != nil {
 		return nil, err
 	}
-	return s, t.settle(s, f, in.path, seg, first)
+	if err := readMP3(s, frames, first+int64(m.delay)-early*int64(m.Samples), last-first); err != nil {
+		return nil, err
+	}
+	return s, t.settle(s, m.soundFormat, m.in.path, seg, first)
 }
 
 // readMP3 decodes what follows, drops skip samples and keeps want.

@@ -238,7 +238,14 @@ func FuzzMP3(f *testing.F) {
 		if i < 0 {
 			return
 		}
-		s, err := (&Tools{MaxSoundBytes: 16 << 20}).decodeMP3(in, int64(i), Segment{})
+		m, err := openMP3(in, int64(i))
+		if err != nil {
+			if !errors.Is(err, errNeedsFFmpeg) && fault.KindOf(err) != fault.Corrupt {
+				t.Fatal(err)
+			}
+			return
+		}
+		s, err := m.decode(&Tools{MaxSoundBytes: 16 << 20}, Segment{})
 		if err == nil && len(s.Data) == 0 {
 			t.Fatal("no samples and no error")
 		}

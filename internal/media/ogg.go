@@ -248,38 +248,87 @@ func (o *oggStream) lostSync(pos int64) error {
 type oggScan struct {
 	granule int64 // the last
 	whole   bool  // the stream ends as it should
-	mark    int64 // the page to start at, -1: the first
+	marks   []oggMark
 }
 
-// scan walks the headers of all pages from the beginning of the file. The mark is a page that lies two before
-// the last one whose granule position is at most target, so that from there on a packet that ends on the
-// latter is known from its beginning; data is where pages of sound begin.
-func (o *oggStream) scan(data, target int64) (oggScan, error) {
-	s := oggScan{mark: -1}
-	page := make([]byte, oggHeaderSize+255)
-	before := int64(-1)
-	for pos := int64(0); ; {
-		b := page[:max(0, min(int64(len(page)), o.in.size-pos))]
-		if n, err := o.in.ReadAt(b, pos); err != nil && (!errors.Is(err, io.EOF) || n < len(b)) {
-			return s, o.in.readError(err)
-		}
-		p, ok := parseOggPage(b, pos)
-		if !ok {
-			return s, o.lostSync(pos)
-		}
-		if p.serial != o.serial || p.flags&oggFirst != 0 && pos > 0 {
-			return s, errNeedsFFmpeg
-		}
-		if pos+p.size > o.in.size {
-			return s, nil
-		}
-		if pos >= data && p.granule >= 0 {
-			if p.granule <= target {
-				s.mark, before = before, pos
+// oggMark is a page of sound whose granule position is known. Decoding for what follows it begins at a page
+// earlier that has a granule position, so that a packet that ends on the marked page is known from its beginning.
+type oggMark struct {
+	page, granule int64
+	early         int64 // -1: the first page of sound
+}
+
+// oggStride is the least distance between marks, so that those of a file of many hours take some kilobytes.
+const oggStride = 1 << 16
+
+// scan walks the headers of all pages from the beginning of the file. data is where pages of sound begin.
+func (o *oggStream) scan(data int64) (s oggScan, err error) {
+	before, marked := int64(-1), int64(-oggStride)
+	err = o.pages(0, func(p oggPage) bool {
+		if p.at >= data && p.granule >= 0 {
+			if p.at-marked >= oggStride {
+				marked = p.at
+				s.marks = append(s.marks, oggMark{p.at, p.granule, before})
 			}
+			before = p.at
 			s.granule = max(s.granule, p.granule)
 		}
 		s.whole = p.flags&oggLast != 0
+		return true
+	})
+	return s, err
+}
+
+// early returns the page to begin at for the sound from the granule position target on, -1 for the first: that
+// of the last mark or page whose granule position is at most target.
+func (o *oggStream) early(s oggScan, target int64) (int64, error) {
+	i := len(s.marks) - 1
+	for i >= 0 && s.marks[i].granule > target {
+		i--
+	}
+	if i < 0 {
+		return -1, nil
+	}
+	page, before, end := s.marks[i].early, s.marks[i].page, o.in.size
+	if i+1 < len(s.marks) {
+		end = s.marks[i+1].page
+	}
+	first := true
+	err := o.pages(before, func(p oggPage) bool {
+		if p.at >= end {
+			return false
+		}
+		if p.granule >= 0 && !first {
+			if p.granule <= target {
+				page = before
+			}
+			before = p.at
+		}
+		first = false
+		return true
+	})
+	return page, err
+}
+
+// pages calls f with the header of every page from an offset on until it returns false, or to where the file or
+// its pages end.
+func (o *oggStream) pages(pos int64, f func(oggPage) bool) error {
+	buf := make([]byte, oggHeaderSize+255)
+	for {
+		b := buf[:max(0, min(int64(len(buf)), o.in.size-pos))]
+		if n, err := o.in.ReadAt(b, pos); err != nil && (!errors.Is(err, io.EOF) || n < len(b)) {
+			return o.in.readError(err)
+		}
+		p, ok := parseOggPage(b, pos)
+		if !ok {
+			return o.lostSync(pos)
+		}
+		if p.serial != o.serial || p.flags&oggFirst != 0 && pos > 0 {
+			return errNeedsFFmpeg
+		}
+		if pos+p.size > o.in.size || !f(p) {
+			return nil
+		}
 		pos += p.size
 	}
 }
@@ -350,21 +399,14 @@ func (o *oggSound) rewind() {
 	o.restart()
 }
 
-// streamLength counts the samples of an Ogg file.
-func streamLength(in *soundFile, open func(*soundFile) (*oggSound, error)) (frames int64, rate int, err error) {
-	o, err := open(in)
-	if err != nil {
-		return 0, 0, err
-	}
-	if err := o.findOrigin(); err != nil {
-		return 0, 0, err
-	}
-	scan, err := o.scan(o.data, 0)
-	return max(0, scan.granule-o.zero()), o.rate, err
+// oggFile is an open Ogg file.
+type oggFile struct {
+	*oggSound
+	oggScan
+	there int64 // samples
 }
 
-// decodeStream decodes a segment of an Ogg file.
-func (t *Tools) decodeStream(in *soundFile, seg Segment, open func(*soundFile) (*oggSound, error)) (*Sound, error) {
+func openOgg(in *soundFile, open func(*soundFile) (*oggSound, error)) (soundDecoder, error) {
 	o, err := open(in)
 	if err != nil {
 		return nil, err
@@ -372,31 +414,42 @@ func (t *Tools) decodeStream(in *soundFile, seg Segment, open func(*soundFile) (
 	if err := o.findOrigin(); err != nil {
 		return nil, err
 	}
-	start, _ := seg.frames(o.rate)
-	scan, err := o.scan(o.data, o.zero()+start-o.run)
-	if err != nil {
+	f := &oggFile{oggSound: o}
+	if f.oggScan, err = o.scan(o.data); err != nil {
 		return nil, err
 	}
-	there := scan.granule - o.zero()
+	f.there = max(0, f.granule-o.zero())
+	if f.whole && o.frames < 0 {
+		o.frames = f.there // a stream that ends as it should declares its length
+	}
+	return f, nil
+}
+
+func (o *oggFile) length() (declared, there int64, rate int, err error) {
+	return o.frames, o.there, o.rate, nil
+}
+
+func (o *oggFile) decode(t *Tools, seg Segment) (*Sound, error) {
 	s := newSound(o.soundFormat)
-	switch {
-	case !scan.whole:
+	if !o.whole {
 		s.Notes = append(s.Notes, "cut off: the last page of the stream is missing")
-	case o.frames < 0:
-		o.frames = there
-		s.DeclaredSeconds = float64(there) / float64(o.rate)
 	}
-	first, last, err := t.span(s, o.soundFormat, o.in.path, seg, there)
+	first, last, err := t.span(s, o.soundFormat, o.in.path, seg, o.there)
 	if err != nil {
 		return nil, err
 	}
-	if scan.mark >= 0 {
-		o.seek(scan.mark)
-	}
-	if err := o.read(s, scan.mark >= 0, o.zero()+first, o.zero()+last); err != nil {
+	page, err := o.early(o.oggScan, o.zero()+first-o.run)
+	if err != nil {
 		return nil, err
 	}
-	if o.finish != nil && scan.mark < 0 && last == there && scan.whole && there == o.frames {
+	o.rewind()
+	if page >= 0 {
+		o.seek(page)
+	}
+	if err := o.read(s, page >= 0, o.zero()+first, o.zero()+last); err != nil {
+		return nil, err
+	}
+	if o.finish != nil && page < 0 && last == o.there && o.whole && o.there == o.frames {
 		if err := o.finish(); err != nil {
 			return nil, err
 		}

@@ -200,7 +200,7 @@ func TestOggTrim(t *testing.T) {
 		path := write(t, "x.ogg", c.b)
 		s := decode(t, path, Segment{})
 		equal(t, s.Data, whole.Data[2*c.first:2*c.last])
-		if d, err := (&Tools{}).SoundDuration(context.Background(), path); err != nil || math.Abs(d-s.Seconds()) > 1e-9 {
+		if d, err := duration(&Tools{}, path); err != nil || math.Abs(d-s.Seconds()) > 1e-9 {
 			t.Errorf("%s: duration %v, decoded %v, %v", c.name, d, s.Seconds(), err)
 		}
 		seg := Segment{0.4, 0.5}
@@ -278,7 +278,7 @@ func FuzzOgg(f *testing.F) {
 	f.Add(oggFLACOf(b)[:6000])
 	f.Fuzz(func(t *testing.T, b []byte) {
 		b = reseal(b) // past the checksums
-		s, err := (&Tools{MaxSoundBytes: 16 << 20}).decodeSound(context.Background(), inMemory(b), Segment{})
+		s, err := decodeIn(&Tools{MaxSoundBytes: 16 << 20}, inMemory(b), Segment{})
 		if err == nil && len(s.Data) == 0 {
 			t.Fatal("no samples and no error")
 		}

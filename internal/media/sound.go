@@ -175,8 +175,8 @@ func (t *Tools) span(s *Sound, f soundFormat, path string, seg Segment, there in
 		last = end
 	}
 	if first >= there {
-		return 0, 0, fault.Corruptf("segment_outside", "%s: the segment starts at %.3f s but the audio ends at %.3f s",
-			path, seg.Start, float64(there)/float64(f.rate))
+		return 0, 0, fault.Corruptf("segment_outside", "%s: the segment starts at %.3f s but the audio ends at %.3f s%s",
+			path, seg.Start, float64(there)/float64(f.rate), cutHint(f, there))
 	}
 	if last <= first {
 		return 0, 0, fault.Corruptf("bad_segment", "%s: segment %v s to %v s holds no sample", path, seg.Start, seg.End)
@@ -207,6 +207,14 @@ func (t *Tools) checkLength(f soundFormat, path string, frames int64) error {
 			path, float64(frames)/float64(f.rate), f.rate, f.channels, float64(limit)/float64(f.rate))
 	}
 	return nil
+}
+
+// cutHint says where less is there than was declared.
+func cutHint(f soundFormat, there int64) string {
+	if f.frames > there {
+		return fmt.Sprintf(", cut off: the header promises %.3f s", float64(f.frames)/float64(f.rate))
+	}
+	return ""
 }
 
 func declaredHint(s *Sound) string {
@@ -243,24 +251,148 @@ func (s *Sound) checkFinite(path string) error {
 // empty_file, not_audio, bad_header, empty_audio, corrupt_audio, corrupt_media, no_audio, non_finite_audio,
 // bad_segment, segment_outside, decode_timeout; needs_ffmpeg, too_long, unsupported_codec. A cancelled context
 // returns its error.
-func (t *Tools) DecodeSound(ctx context.Context, path string, seg Segment) (s *Sound, err error) {
-	if err := ctx.Err(); err != nil {
+func (t *Tools) DecodeSound(ctx context.Context, path string, seg Segment) (*Sound, error) {
+	if err := seg.check(path); err != nil { // before anything is read
 		return nil, err
 	}
-	if err := seg.check(path); err != nil {
+	r, err := t.OpenSound(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return r.Decode(seg)
+}
+
+// Recording is an open sound file: its headers have been read, and what has to be walked over to know its
+// length has been walked over. It is not for several goroutines at once.
+type Recording struct {
+	tools   *Tools
+	file    *os.File
+	in      *soundFile
+	content content
+	decoder soundDecoder // nil: ffmpeg's business
+}
+
+// soundDecoder is what a format of ours does with an open file. Any of it may be handed on by errNeedsFFmpeg.
+type soundDecoder interface {
+	// length is how many frames the headers declare, -1 when they do not, and how many are there as far as can
+	// be told without decoding.
+	length() (declared, there int64, rate int, err error)
+	// decode gives a segment. It can be called again.
+	decode(t *Tools, seg Segment) (*Sound, error)
+}
+
+// OpenSound opens a file for [Recording.Length] and [Recording.Decode], which then read its headers once for
+// both. The context is that of all that is done with it. Errors are those of DecodeSound.
+func (t *Tools) OpenSound(ctx context.Context, path string) (r *Recording, err error) {
+	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	f, size, err := openRegular(path)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
 	in := &soundFile{path: path, r: f, size: size, ctx: ctx}
-	s, err = t.decodeSound(ctx, in, seg)
-	if err != nil && ctx.Err() != nil {
-		return nil, ctx.Err()
+	if r, err = t.openSound(in); err != nil {
+		f.Close()
+		return nil, err
 	}
-	return s, err
+	r.file = f
+	return r, nil
+}
+
+func (t *Tools) openSound(in *soundFile) (r *Recording, err error) {
+	defer in.settleError(&err)
+	defer recoverDecoder(in.path, &err)
+	r = &Recording{tools: t, in: in}
+	if r.content, err = sniff(in); err != nil {
+		return nil, err
+	}
+	switch r.content.kind {
+	case kindWAV:
+		r.decoder, err = openPCM(in, parseWAV)
+	case kindAIFF:
+		r.decoder, err = openPCM(in, parseAIFF)
+	case kindAU:
+		r.decoder, err = openPCM(in, parseAU)
+	case kindSPHERE:
+		r.decoder, err = openPCM(in, parseSPHERE)
+	case kindFLAC:
+		r.decoder, err = openFLAC(in, r.content.offset)
+	case kindMP3:
+		r.decoder, err = openMP3(in, r.content.offset)
+	case kindVorbis:
+		r.decoder, err = openOgg(in, openVorbis)
+	case kindOpus:
+		r.decoder, err = openOgg(in, openOpus)
+	case kindOggFLAC:
+		r.decoder, err = openOgg(in, openOggFLAC)
+	}
+	if errors.Is(err, errNeedsFFmpeg) {
+		r.decoder, err = nil, nil
+	}
+	return r, err
+}
+
+// Close closes the file.
+func (r *Recording) Close() error { return r.file.Close() }
+
+// Length is what can be told of a recording's length without decoding it, in seconds.
+type Length struct {
+	// Declared is what the headers state, 0 when they do not.
+	Declared float64
+	// Present is what the file holds: less than what was declared of a file that is cut off. Where only decoding
+	// can tell, as in FLAC and in what ffmpeg reads, it is what was declared.
+	Present float64
+}
+
+// Whole is how long the recording was made: a file that is cut off counts for what it was.
+func (l Length) Whole() float64 { return math.Max(l.Declared, l.Present) }
+
+// Length finds the length. Where nothing declares it, all frames may have to be read. Errors are those of
+// DecodeSound.
+func (r *Recording) Length() (l Length, err error) {
+	defer r.in.settleError(&err)
+	defer recoverDecoder(r.in.path, &err)
+	if r.decoder != nil {
+		declared, there, rate, err := r.decoder.length()
+		switch {
+		case errors.Is(err, errNeedsFFmpeg):
+			r.decoder = nil
+		case err != nil:
+			return l, err
+		case there <= 0:
+			return l, fault.Corruptf("empty_audio", "%s: no audio data", r.in.path)
+		default:
+			return Length{float64(max(declared, 0)) / float64(rate), float64(there) / float64(rate)}, nil
+		}
+	}
+	seconds, err := r.tools.durationFFmpeg(r.in.ctx, r.in, r.content.name)
+	return Length{seconds, seconds}, err
+}
+
+// Decode decodes a segment as [Tools.DecodeSound] does.
+func (r *Recording) Decode(seg Segment) (s *Sound, err error) {
+	defer r.in.settleError(&err)
+	defer recoverDecoder(r.in.path, &err)
+	if err := seg.check(r.in.path); err != nil {
+		return nil, err
+	}
+	if err = errNeedsFFmpeg; r.decoder != nil {
+		s, err = r.decoder.decode(r.tools, seg)
+	}
+	if errors.Is(err, errNeedsFFmpeg) {
+		r.decoder = nil
+		s, err = r.tools.decodeSoundFFmpeg(r.in.ctx, r.in.path, r.content.name, seg)
+	}
+	if err != nil {
+		return nil, err
+	}
+	c := r.content
+	if want, ok := FormatOf(r.in.path); ok && !want.NeedsFFmpeg && c.kind != kindOther && want.Name != c.name && s.Decoder == "go" {
+		s.Notes = append(s.Notes, fmt.Sprintf("named %s, holds %s", want.Extension, c.name))
+	}
+	return s, nil
 }
 
 // soundFile is an open file on its way through a decoder. Its reads fail once the context is cancelled, so
@@ -297,106 +429,15 @@ func (in *soundFile) readError(err error) error {
 	return fault.Corruptf("unreadable", "%s: %w", in.path, err)
 }
 
-func (t *Tools) decodeSound(ctx context.Context, in *soundFile, seg Segment) (s *Sound, err error) {
-	defer recoverDecoder(in.path, &err)
-	c, err := sniff(in)
-	if err != nil {
-		return nil, err
+// settleError makes any error after a cancellation the context's own.
+func (in *soundFile) settleError(err *error) {
+	if *err != nil && in.ctx.Err() != nil {
+		*err = in.ctx.Err()
 	}
-	switch c.kind {
-	case kindWAV:
-		s, err = t.decodePCM(in, seg, parseWAV)
-	case kindAIFF:
-		s, err = t.decodePCM(in, seg, parseAIFF)
-	case kindAU:
-		s, err = t.decodePCM(in, seg, parseAU)
-	case kindSPHERE:
-		s, err = t.decodePCM(in, seg, parseSPHERE)
-	case kindFLAC:
-		s, err = t.decodeFLAC(in, c.offset, seg)
-	case kindMP3:
-		s, err = t.decodeMP3(in, c.offset, seg)
-	case kindVorbis:
-		s, err = t.decodeStream(in, seg, openVorbis)
-	case kindOpus:
-		s, err = t.decodeStream(in, seg, openOpus)
-	case kindOggFLAC:
-		s, err = t.decodeStream(in, seg, openOggFLAC)
-	default:
-		err = errNeedsFFmpeg
-	}
-	if errors.Is(err, errNeedsFFmpeg) {
-		s, err = t.decodeSoundFFmpeg(ctx, in.path, c.name, seg)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if want, ok := FormatOf(in.path); ok && !want.NeedsFFmpeg && c.kind != kindOther && want.Name != c.name && s.Decoder == "go" {
-		s.Notes = append(s.Notes, fmt.Sprintf("named %s, holds %s", want.Extension, c.name))
-	}
-	return s, nil
 }
 
 // errNeedsFFmpeg is how a Go decoder hands a file on: the container is its own, what is inside is not.
 var errNeedsFFmpeg = errors.New("needs ffmpeg")
-
-// SoundDuration returns the length in seconds of the audio of a file, from headers where that is possible:
-// what is there, not more than the file can hold. Errors are those of DecodeSound.
-func (t *Tools) SoundDuration(ctx context.Context, path string) (seconds float64, err error) {
-	if err := ctx.Err(); err != nil {
-		return 0, err
-	}
-	f, size, err := openRegular(path)
-	if err != nil {
-		return 0, err
-	}
-	defer f.Close()
-	in := &soundFile{path: path, r: f, size: size, ctx: ctx}
-	defer func() {
-		if err != nil && ctx.Err() != nil {
-			err = ctx.Err()
-		}
-	}()
-	defer recoverDecoder(path, &err)
-	c, err := sniff(in)
-	if err != nil {
-		return 0, err
-	}
-	var frames int64
-	var rate int
-	switch c.kind {
-	case kindWAV:
-		frames, rate, err = pcmLength(in, parseWAV)
-	case kindAIFF:
-		frames, rate, err = pcmLength(in, parseAIFF)
-	case kindAU:
-		frames, rate, err = pcmLength(in, parseAU)
-	case kindSPHERE:
-		frames, rate, err = pcmLength(in, parseSPHERE)
-	case kindFLAC:
-		frames, rate, err = flacLength(in, c.offset)
-	case kindMP3:
-		frames, rate, err = mp3Length(in, c.offset)
-	case kindVorbis:
-		frames, rate, err = streamLength(in, openVorbis)
-	case kindOpus:
-		frames, rate, err = streamLength(in, openOpus)
-	case kindOggFLAC:
-		frames, rate, err = streamLength(in, openOggFLAC)
-	default:
-		err = errNeedsFFmpeg
-	}
-	if errors.Is(err, errNeedsFFmpeg) {
-		return t.durationFFmpeg(ctx, in, c.name)
-	}
-	if err != nil {
-		return 0, err
-	}
-	if frames <= 0 {
-		return 0, fault.Corruptf("empty_audio", "%s: no audio data", path)
-	}
-	return float64(frames) / float64(rate), nil
-}
 
 // openRegular opens a file after making sure that it is one: opening a FIFO would wait for a writer, and a
 // device may never end.

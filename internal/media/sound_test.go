@@ -130,6 +130,26 @@ func decode(t testing.TB, path string, seg Segment) *Sound {
 	return s
 }
 
+// duration is how much sound a file holds as far as can be told without decoding it.
+func duration(t *Tools, path string) (float64, error) {
+	r, err := t.OpenSound(context.Background(), path)
+	if err != nil {
+		return 0, err
+	}
+	defer r.Close()
+	l, err := r.Length()
+	return l.Present, err
+}
+
+// decodeIn decodes what lies in memory.
+func decodeIn(t *Tools, in *soundFile, seg Segment) (*Sound, error) {
+	r, err := t.openSound(in)
+	if err != nil {
+		return nil, err
+	}
+	return r.Decode(seg)
+}
+
 func equal(t *testing.T, got, want []float32) {
 	t.Helper()
 	if len(got) != len(want) {
@@ -234,7 +254,7 @@ func TestWAVLayouts(t *testing.T) {
 			if notes := strings.Join(s.Notes, "; "); c.note == "" && notes != "" || !strings.Contains(notes, c.note) {
 				t.Errorf("notes %q, want %q", notes, c.note)
 			}
-			d, err := (&Tools{}).SoundDuration(context.Background(), path)
+			d, err := duration(&Tools{}, path)
 			if err != nil || d != float64(c.frames)/16000 {
 				t.Errorf("duration %v, %v", d, err)
 			}
@@ -352,7 +372,7 @@ func TestSegmentIsPartOfWhole(t *testing.T) {
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			whole := decode(t, path, Segment{})
 			length := whole.Seconds()
-			if d, err := (&Tools{}).SoundDuration(context.Background(), path); err != nil || math.Abs(d-length) > 1e-9 {
+			if d, err := duration(&Tools{}, path); err != nil || math.Abs(d-length) > 1e-9 {
 				t.Errorf("duration %v, %v; decoded %v", d, err, length)
 			}
 			for i := range 8 {
@@ -601,9 +621,9 @@ func TestNoRegularFile(t *testing.T) {
 		}
 		tools := &Tools{FFmpeg: "/nonexistent", FFprobe: "/nonexistent"}
 		for what, f := range map[string]func() error{
-			"DecodeSound":   func() error { _, err := tools.DecodeSound(context.Background(), c.path, Segment{}); return err },
-			"SoundDuration": func() error { _, err := tools.SoundDuration(context.Background(), c.path); return err },
-			"ProbeTiming":   func() error { _, err := tools.ProbeTiming(context.Background(), c.path); return err },
+			"DecodeSound": func() error { _, err := tools.DecodeSound(context.Background(), c.path, Segment{}); return err },
+			"OpenSound":   func() error { _, err := tools.OpenSound(context.Background(), c.path); return err },
+			"ProbeTiming": func() error { _, err := tools.ProbeTiming(context.Background(), c.path); return err },
 			"DecodeVideo": func() error {
 				_, err := tools.DecodeVideo(context.Background(), c.path, Timing{HasVideo: true}, VideoRequest{Clips: 1})
 				return err
@@ -612,6 +632,57 @@ func TestNoRegularFile(t *testing.T) {
 			if err := f(); fault.KindOf(err) != fault.Corrupt || fault.ReasonOf(err) != c.reason || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("%s of %s: %v (%s)", what, c.path, err, fault.ReasonOf(err))
 			}
+		}
+	}
+}
+
+// TestLengthOfCutFiles: the headers say how long a recording was made, whatever is left of it.
+func TestLengthOfCutFiles(t *testing.T) {
+	data, _ := ramp(16000, 1)
+	wav := wavOf{tag: 1, bits: 16, channels: 1, rate: 16000, data: data}.build()
+	flac := encodeFLAC(t, 16000, 1, 16, 16000, noise(16000, 16, 3))
+	mp3 := read(t, "tone_stereo_22k05.mp3")
+	vorbis, long := read(t, "tone_stereo_22k05.ogg"), longOgg(t, "tone_stereo_22k05.ogg", 20)
+	packets, err := newOggStream(inMemory(vorbis)).headerPackets(3, maxVorbisHeaders)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name              string
+		data              []byte
+		declared, present float64
+	}{
+		{"x.wav", wav, 1, 1},
+		{"cut.wav", wav[:44+16000], 1, 0.5},
+		{"x.flac", flac, 1, 1},
+		{"cut.flac", flac[:len(flac)/2], 1, 1}, // only decoding tells
+		{"x.mp3", mp3, 0.7, 0.7},
+		{"cut.mp3", mp3[:len(mp3)/2], 0.7, 0.31},
+		{"x.ogg", vorbis, 0.7, 0.7},
+		{"cut.ogg", long[:len(long)/2], 0, 5.92},
+		{"headers.ogg", oggOf(1, packets, []int64{0, 0, 0}), 0, 0},
+	} {
+		r, err := (&Tools{}).OpenSound(t.Context(), write(t, c.name, c.data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		l, err := r.Length()
+		if c.present == 0 {
+			if fault.ReasonOf(err) != "empty_audio" {
+				t.Errorf("%s: %+v, %v", c.name, l, err)
+			}
+			continue
+		}
+		if err != nil || math.Abs(l.Declared-c.declared) > 1e-9 || math.Abs(l.Present-c.present) > 0.05 {
+			t.Errorf("%s: %+v, %v; want %v declared, %v present", c.name, l, err, c.declared, c.present)
+		}
+	}
+	for _, name := range []string{"cut.wav", "cut.flac"} {
+		b := map[string][]byte{"cut.wav": wav[:44+16000], "cut.flac": flac[:len(flac)/2]}[name]
+		_, err := (&Tools{}).DecodeSound(t.Context(), write(t, name, b), Segment{0.7, 0.9})
+		if fault.ReasonOf(err) != "segment_outside" || !strings.Contains(err.Error(), "cut off: the header promises 1.000 s") {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
@@ -695,7 +766,7 @@ func FuzzDecodeSound(f *testing.F) {
 		tools := &Tools{MaxSoundBytes: 16 << 20}
 		in := &soundFile{path: "fuzz", r: bytes.NewReader(b), size: int64(len(b)), ctx: context.Background()}
 		seg := Segment{Start: float64(start) / 1000}
-		s, err := tools.decodeSound(context.Background(), in, seg)
+		s, err := decodeIn(tools, in, seg)
 		if err != nil {
 			if k := fault.KindOf(err); k != fault.Corrupt && k != fault.Unsupported {
 				t.Fatalf("%v is %v", err, k)

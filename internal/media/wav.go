@@ -3,6 +3,7 @@ package media
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"prep/internal/fault"
 )
@@ -218,40 +219,42 @@ func (w *wavFile) setData(in *soundFile, offset, size int64, riffSize uint32) er
 	return nil
 }
 
-// decodePCM reads a segment of a file of plain samples: WAV, AIFF, AU, SPHERE.
-func (t *Tools) decodePCM(in *soundFile, seg Segment, parse func(*soundFile) (*wavFile, error)) (*Sound, error) {
+// pcmFile is an open file of plain samples: WAV, AIFF, AU, SPHERE.
+type pcmFile struct {
+	*wavFile
+	in *soundFile
+}
+
+func openPCM(in *soundFile, parse func(*soundFile) (*wavFile, error)) (soundDecoder, error) {
 	w, err := parse(in)
-	if err != nil {
-		return nil, err
-	}
+	return pcmFile{w, in}, err
+}
+
+func (w pcmFile) length() (declared, there int64, rate int, err error) {
+	return w.frames, w.there, w.rate, nil
+}
+
+func (w pcmFile) decode(t *Tools, seg Segment) (*Sound, error) {
 	s := newSound(w.soundFormat)
-	s.Notes = w.notes
+	s.Notes = slices.Clone(w.notes)
 	if w.streamed {
 		s.Notes = append(s.Notes, "the header does not state a length (streamed); read to the end of the file")
 	} else if w.there < w.frames {
 		s.Notes = append(s.Notes, fmt.Sprintf("cut off: %.3f s of the %.3f s that the header promises",
 			float64(w.there)/float64(w.rate), s.DeclaredSeconds))
 	}
-	first, last, err := t.span(s, w.soundFormat, in.path, seg, w.there)
+	first, last, err := t.span(s, w.soundFormat, w.in.path, seg, w.there)
 	if err != nil {
 		return nil, err
 	}
 	n := int64(w.channels)
-	if s.Data, err = w.pcm.read(in, w.offset+first*n*int64(w.pcm.bytes), (last-first)*n); err != nil {
+	if s.Data, err = w.pcm.read(w.in, w.offset+first*n*int64(w.pcm.bytes), (last-first)*n); err != nil {
 		return nil, err
 	}
 	if w.kind == pcmFloat {
-		if err := s.checkFinite(in.path); err != nil {
+		if err := s.checkFinite(w.in.path); err != nil {
 			return nil, err
 		}
 	}
 	return s, nil
-}
-
-func pcmLength(in *soundFile, parse func(*soundFile) (*wavFile, error)) (frames int64, rate int, err error) {
-	w, err := parse(in)
-	if err != nil {
-		return 0, 0, err
-	}
-	return w.there, w.rate, nil
 }
