@@ -7,7 +7,7 @@ import (
 	"prep/configs"
 	"prep/internal/fault"
 	"prep/internal/half"
-	"prep/internal/media"
+	"prep/internal/media/picture"
 	"prep/internal/sample"
 	"prep/internal/vision"
 )
@@ -31,7 +31,7 @@ const (
 )
 
 // depthRule settles what a part's numbers mean: what its source says, else the configuration.
-func depthRule(c configs.Depth, part *sample.Part, g *media.Grid) (vision.DepthRule, error) {
+func depthRule(c configs.Depth, part *sample.Part, g *picture.Grid) (vision.DepthRule, error) {
 	r := vision.DepthRule{
 		Encoding: c.Encoding, UnitsPerMetre: c.UnitsPerMetre, Focal: c.FocalPx, Baseline: c.BaselineM,
 		Min: c.MinM, Max: c.MaxM, MissingNear: c.Missing == "near", MaxDisparity: c.MaxDisparity,

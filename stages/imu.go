@@ -10,12 +10,12 @@ import (
 	"prep/filters"
 	"prep/internal/fault"
 	"prep/internal/inertial"
-	"prep/internal/media"
+	"prep/internal/media/motion"
 	"prep/internal/sample"
 )
 
-// motion is the part of a recording that a window needs, in m/s2 and rad/s.
-type motion struct {
+// imu is the part of a recording that a window needs, in m/s2 and rad/s.
+type imu struct {
 	t      []float64
 	values [inertial.Channels][]float32
 	start  float64  // of the window, on the recording's clock
@@ -73,7 +73,7 @@ func readMotion(ctx context.Context, p *Processor, s *sample.Sample, part *sampl
 	const around = 0.05
 	lo, hi := inertial.Span(rec.Time, start-around, end+around)
 	lo, hi = max(lo-1, 0), min(hi+1, len(rec.Time))
-	d := &motion{t: rec.Time[lo:hi], start: start, path: part.Path}
+	d := &imu{t: rec.Time[lo:hi], start: start, path: part.Path}
 	for c := range d.values {
 		d.values[c] = rec.Values[c][lo:hi]
 	}
@@ -84,7 +84,7 @@ func readMotion(ctx context.Context, p *Processor, s *sample.Sample, part *sampl
 	return d, nil
 }
 
-func (d *motion) measure(p *Processor, s *sample.Sample) {
+func (d *imu) measure(p *Processor, s *sample.Sample) {
 	end := d.start + inertial.Seconds
 	lo, hi := inertial.Span(d.t, d.start, end)
 	var inside [inertial.Channels][]float32
@@ -109,7 +109,7 @@ func (d *motion) measure(p *Processor, s *sample.Sample) {
 
 // tensor is [6,2000] of float32: accelerometer x, y, z in m/s2, gyroscope x, y, z in rad/s, as measured. ImageBind
 // publishes no normalisation.
-func (d *motion) tensor(p *Processor) (sample.Tensor, error) {
+func (d *imu) tensor(p *Processor) (sample.Tensor, error) {
 	b := make([]byte, 0, 4*inertial.Channels*inertial.Samples)
 	x := make([]float32, inertial.Samples)
 	for c, v := range d.values {
@@ -129,7 +129,7 @@ func (d *motion) tensor(p *Processor) (sample.Tensor, error) {
 
 // recording is a decoded file in the tensor's units.
 type recording struct {
-	*media.Motion
+	*motion.Recording
 	step float64 // median seconds between rows
 }
 
@@ -213,7 +213,7 @@ func (p *Processor) decodeMotion(ctx context.Context, part *sample.Part) (*recor
 		return nil, err
 	}
 	c := p.Config.IMU
-	m, err := media.DecodeMotion(ctx, data, media.MotionOptions{Columns: c.ColumnNames(), TimeUnit: c.TimeUnit, Rate: c.Rate})
+	m, err := motion.Decode(ctx, data, motion.Options{Columns: c.ColumnNames(), TimeUnit: c.TimeUnit, Rate: c.Rate})
 	if err != nil {
 		return nil, inFile(part.Path, err)
 	}

@@ -5,14 +5,14 @@ import (
 	"maps"
 
 	"prep/filters"
-	"prep/internal/media"
+	"prep/internal/media/picture"
 	"prep/internal/sample"
 )
 
-// picture is a decoded still.
-type picture struct {
+// still is a decoded still.
+type still struct {
 	data []uint8 // [3][pictureSize][pictureSize]
-	info media.PictureInfo
+	info picture.Info
 }
 
 func readPicture(ctx context.Context, p *Processor, s *sample.Sample, part *sample.Part) (medium, error) {
@@ -21,7 +21,7 @@ func readPicture(ctx context.Context, p *Processor, s *sample.Sample, part *samp
 		return nil, err
 	}
 	c := p.Config.Image
-	o := media.PictureOptions{
+	o := picture.Options{
 		ApplyOrientation: c.Orientation == "apply", Alpha: c.Alpha, Depth16: c.Depth16,
 		Decoder: p.jpeg, MaxPixels: c.MaxPixels, AllowTruncated: c.AllowTruncated,
 	}
@@ -33,16 +33,16 @@ func readPicture(ctx context.Context, p *Processor, s *sample.Sample, part *samp
 	if err != nil {
 		return nil, inFile(part.Path, err)
 	}
-	return &picture{data: chw, info: info}, nil
+	return &still{data: chw, info: info}, nil
 }
 
-func (d *picture) measure(p *Processor, s *sample.Sample) {
+func (d *still) measure(p *Processor, s *sample.Sample) {
 	w, h := d.info.Width, d.info.Height
 	s.Metrics["image_width"], s.Metrics["image_height"] = int64(w), int64(h)
 	s.Metrics["image_aspect"] = float64(max(w, h)) / float64(min(w, h))
 	maps.Copy(s.Metrics, filters.MeasurePicture(d.data, pictureSize))
 }
 
-func (d *picture) tensor(p *Processor) (sample.Tensor, error) {
+func (d *still) tensor(p *Processor) (sample.Tensor, error) {
 	return p.newTensor(sample.Image, d.data), nil
 }

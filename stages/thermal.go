@@ -5,7 +5,7 @@ import (
 
 	"prep/filters"
 	"prep/internal/fault"
-	"prep/internal/media"
+	"prep/internal/media/picture"
 	"prep/internal/sample"
 	"prep/internal/vision"
 )
@@ -30,7 +30,7 @@ func readThermal(ctx context.Context, p *Processor, s *sample.Sample, part *samp
 	if numbers && stated {
 		return &thermal{pix: levels(g, p.Config.Thermal.Min, p.Config.Thermal.Max), path: part.Path}, nil
 	}
-	pix, _, err := p.Tools.DecodePicture(data, media.PictureOptions{
+	pix, _, err := p.Tools.DecodePicture(data, picture.Options{
 		ApplyOrientation: c.Orientation == "apply", Alpha: c.Alpha, Depth16: c.Depth16,
 		Decoder: p.jpeg, MaxPixels: c.MaxPixels, AllowTruncated: c.AllowTruncated,
 	})
@@ -47,7 +47,7 @@ func readThermal(ctx context.Context, p *Processor, s *sample.Sample, part *samp
 }
 
 // levels maps [lo, hi] to 0..255, rounded; what is not a number is 0.
-func levels(g *media.Grid, lo, hi float64) *vision.Picture {
+func levels(g *picture.Grid, lo, hi float64) *vision.Picture {
 	pix := &vision.Picture{Width: g.Width, Height: g.Height, Channels: 1, Pix: make([]uint8, len(g.Values))}
 	for i, v := range g.Values {
 		if x := (float64(v) - lo) / (hi - lo) * 255; x > 0 {

@@ -7,6 +7,7 @@ import (
 	"prep/filters"
 	"prep/internal/fault"
 	"prep/internal/media"
+	"prep/internal/media/container"
 	"prep/internal/sample"
 	"prep/internal/vision"
 )
@@ -36,15 +37,15 @@ func readVideo(ctx context.Context, p *Processor, s *sample.Sample, part *sample
 	return &video{v.Clips, part.Path}, nil
 }
 
-// container is a file with moving pictures, and perhaps sound, before it is decoded.
-type container struct {
+// opened is a file with moving pictures, and perhaps sound, before it is decoded.
+type opened struct {
 	path    string // on this machine
-	timing  media.Timing
+	timing  container.Timing
 	segment media.Segment
 }
 
 // openContainer asks a container for its clock: decoding loses it.
-func (p *Processor) openContainer(ctx context.Context, part *sample.Part) (c container, err error) {
+func (p *Processor) openContainer(ctx context.Context, part *sample.Part) (c opened, err error) {
 	if c.path, err = p.locate(part); err != nil {
 		return c, err
 	}
@@ -138,7 +139,7 @@ func (p *Processor) readContainer(ctx context.Context, s *sample.Sample) (out [s
 
 // measureContainer stores what the container says of its tracks. Sound and picture in files of their own
 // have no common clock: nothing is stored of their offset.
-func (p *Processor) measureContainer(s *sample.Sample, t media.Timing, shared bool) {
+func (p *Processor) measureContainer(s *sample.Sample, t container.Timing, shared bool) {
 	switch {
 	case t.HasVideo && t.HasAudio:
 		s.Metrics["video_tracks"] = "audio+video"
@@ -171,7 +172,7 @@ func (p *Processor) measureContainer(s *sample.Sample, t media.Timing, shared bo
 
 // soundDrift is how much longer the decoded sound is than its place on the container's clock: what was lost
 // or added between the first sample and the last, by gaps or by clocks that ran apart.
-func soundDrift(t media.Timing, seg media.Segment, snd *media.Sound) (float64, bool) {
+func soundDrift(t container.Timing, seg media.Segment, snd *media.Sound) (float64, bool) {
 	begin, ok := t.Begin()
 	if !ok || t.AudioStart == nil || t.AudioSeconds <= 0 {
 		return 0, false

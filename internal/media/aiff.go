@@ -5,19 +5,20 @@ import (
 	"math"
 
 	"prep/internal/fault"
+	"prep/internal/infile"
 )
 
 // An AIFF file is "FORM" size "AIFF" (or "AIFC") and then chunks as in WAV, but big-endian. "COMM" describes
 // the samples, with the rate as an 80-bit float; "SSND" holds them behind two 32-bit words.
 
-func parseAIFF(in *soundFile) (*wavFile, error) {
+func parseAIFF(in *infile.File) (*wavFile, error) {
 	w := &wavFile{}
 	w.frames = -1
 	var described bool
 	var data, dataSize int64
 	pos := int64(12)
 	for range 10000 {
-		head, err := in.head(pos, 8+64)
+		head, err := in.Head(pos, 8+64)
 		if err != nil {
 			return nil, err
 		}
@@ -27,13 +28,13 @@ func parseAIFF(in *soundFile) (*wavFile, error) {
 		size, body := int64(binary.BigEndian.Uint32(head[4:])), head[8:]
 		switch string(head[:4]) {
 		case "COMM":
-			if err := w.parseCOMM(in.path, body[:min(int64(len(body)), size)]); err != nil {
+			if err := w.parseCOMM(in.Path, body[:min(int64(len(body)), size)]); err != nil {
 				return nil, err
 			}
 			described = true
 		case "SSND":
 			if len(body) < 8 || size < 8 {
-				return nil, fault.Corruptf("bad_header", "%s: the AIFF sound chunk is cut off", in.path)
+				return nil, fault.Corruptf("bad_header", "%s: the AIFF sound chunk is cut off", in.Path)
 			}
 			skip := 8 + int64(binary.BigEndian.Uint32(body))
 			data, dataSize = pos+8+skip, max(0, size-skip)
@@ -42,15 +43,15 @@ func parseAIFF(in *soundFile) (*wavFile, error) {
 	}
 	switch {
 	case !described:
-		return nil, fault.Corruptf("bad_header", "%s: an AIFF file without a description of its sound (no COMM chunk)", in.path)
+		return nil, fault.Corruptf("bad_header", "%s: an AIFF file without a description of its sound (no COMM chunk)", in.Path)
 	case data == 0:
-		return nil, fault.Corruptf("empty_audio", "%s: an AIFF file without sound (no SSND chunk)", in.path)
+		return nil, fault.Corruptf("empty_audio", "%s: an AIFF file without sound (no SSND chunk)", in.Path)
 	}
 	w.offset = data
 	if w.frames == 0 && dataSize > 0 { // written by a program that could not seek back
 		w.streamed, w.frames = true, math.MaxInt64
 	}
-	w.there = min(w.frames, max(0, min(dataSize, in.size-data))/int64(w.pcm.bytes*w.channels))
+	w.there = min(w.frames, max(0, min(dataSize, in.Size-data))/int64(w.pcm.bytes*w.channels))
 	if w.streamed {
 		w.frames = -1
 	}

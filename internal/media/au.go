@@ -7,17 +7,18 @@ import (
 	"strings"
 
 	"prep/internal/fault"
+	"prep/internal/infile"
 )
 
 // parseAU reads the header of Sun's and NeXT's format: ".snd" and five big-endian numbers, the offset of the
 // sound, its size (0xffffffff where that is not known), the encoding, the rate and the number of channels.
-func parseAU(in *soundFile) (*wavFile, error) {
-	b, err := in.head(0, 24)
+func parseAU(in *infile.File) (*wavFile, error) {
+	b, err := in.Head(0, 24)
 	if err != nil {
 		return nil, err
 	}
 	if len(b) < 24 {
-		return nil, fault.Corruptf("bad_header", "%s: the AU header is cut off", in.path)
+		return nil, fault.Corruptf("bad_header", "%s: the AU header is cut off", in.Path)
 	}
 	be := binary.BigEndian
 	w := &wavFile{}
@@ -25,7 +26,7 @@ func parseAU(in *soundFile) (*wavFile, error) {
 	size := int64(be.Uint32(b[8:]))
 	w.rate = int(min(be.Uint32(b[16:]), maxRate+1))
 	w.channels = int(min(be.Uint32(b[20:]), maxChannels+1))
-	if err := w.soundFormat.check(in.path); err != nil {
+	if err := w.soundFormat.check(in.Path); err != nil {
 		return nil, err
 	}
 	switch encoding := be.Uint32(b[12:]); encoding {
@@ -40,19 +41,19 @@ func parseAU(in *soundFile) (*wavFile, error) {
 	default:
 		return nil, errNeedsFFmpeg
 	}
-	if w.offset < 24 || w.offset > in.size {
-		return nil, fault.Corruptf("bad_header", "%s: the AU header puts the sound at byte %d of %d", in.path, w.offset, in.size)
+	if w.offset < 24 || w.offset > in.Size {
+		return nil, fault.Corruptf("bad_header", "%s: the AU header puts the sound at byte %d of %d", in.Path, w.offset, in.Size)
 	}
 	w.setRest(in, size, size == 0xffffffff)
 	return w, nil
 }
 
 // setRest settles the frames of a format whose sound lies last in the file.
-func (w *wavFile) setRest(in *soundFile, size int64, unknown bool) {
+func (w *wavFile) setRest(in *infile.File, size int64, unknown bool) {
 	w.bits = 8 * w.pcm.bytes
 	w.codec = w.pcm.name()
 	frame := int64(w.pcm.bytes * w.channels)
-	rest := in.size - w.offset
+	rest := in.Size - w.offset
 	if unknown {
 		w.streamed, w.frames, w.there = true, -1, rest/frame
 		return
@@ -65,11 +66,11 @@ const sphereHeader = 64 << 10
 
 // parseSPHERE reads NIST's format, which TIMIT and other corpora of speech come in, there under names in .wav:
 // "NIST_1A", the length of the header, and lines of name, type and value up to "end_head".
-func parseSPHERE(in *soundFile) (*wavFile, error) {
+func parseSPHERE(in *infile.File) (*wavFile, error) {
 	bad := func(format string, args ...any) (*wavFile, error) {
-		return nil, fault.Corruptf("bad_header", "%s: %s", in.path, fmt.Sprintf(format, args...))
+		return nil, fault.Corruptf("bad_header", "%s: %s", in.Path, fmt.Sprintf(format, args...))
 	}
-	b, err := in.head(0, 16)
+	b, err := in.Head(0, 16)
 	if err != nil {
 		return nil, err
 	}
@@ -77,10 +78,10 @@ func parseSPHERE(in *soundFile) (*wavFile, error) {
 		return bad("the SPHERE header is cut off")
 	}
 	size, err := strconv.Atoi(strings.TrimSpace(string(b[8:16])))
-	if err != nil || size < 16 || size > sphereHeader || int64(size) > in.size {
+	if err != nil || size < 16 || size > sphereHeader || int64(size) > in.Size {
 		return bad("the SPHERE header states a length of %q", b[8:15])
 	}
-	if b, err = in.head(0, size); err != nil {
+	if b, err = in.Head(0, size); err != nil {
 		return nil, err
 	}
 	text, _, ok := strings.Cut(string(b[16:]), "end_head")
@@ -102,7 +103,7 @@ func parseSPHERE(in *soundFile) (*wavFile, error) {
 	}
 	w := &wavFile{offset: int64(size)}
 	w.rate, w.channels = number("sample_rate"), number("channel_count")
-	if err := w.soundFormat.check(in.path); err != nil {
+	if err := w.soundFormat.check(in.Path); err != nil {
 		return nil, err
 	}
 	w.pcm = pcm{kind: pcmSigned, bytes: number("sample_n_bytes"), big: fields["sample_byte_format"] != "01"}
@@ -113,7 +114,7 @@ func parseSPHERE(in *soundFile) (*wavFile, error) {
 	case "alaw":
 		w.pcm = pcm{kind: pcmALaw, bytes: 1}
 	default:
-		return nil, fault.Unsupportedf("unsupported_codec", "%s: SPHERE with %s; convert it with sph2pipe", in.path, coding)
+		return nil, fault.Unsupportedf("unsupported_codec", "%s: SPHERE with %s; convert it with sph2pipe", in.Path, coding)
 	}
 	if w.pcm.bytes < 1 || w.pcm.bytes > 4 {
 		return bad("samples of %d bytes", w.pcm.bytes)

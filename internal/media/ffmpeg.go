@@ -16,6 +16,8 @@ import (
 	"strings"
 
 	"prep/internal/fault"
+	"prep/internal/infile"
+	"prep/internal/media/container"
 )
 
 // How ffmpeg is run, always: arguments as a list and no shell; the file behind the file: protocol, so that
@@ -176,7 +178,7 @@ func (t *Tools) decodeSoundFFmpeg(ctx context.Context, path, name string, seg Se
 	if t.FFmpeg == "" {
 		return nil, needsFFmpeg(path, "ffmpeg", "sound in "+name)
 	}
-	timing, _ := t.containerTiming(ctx, path) // what is wrong with it, ffmpeg will find as well
+	timing := t.containerTiming(ctx, path) // what is wrong with it, ffmpeg will find as well
 	d := &decoding{path: path}
 	s := &piped{}
 	if err := t.addSound(d, s, timing, seg); err != nil {
@@ -194,7 +196,7 @@ type piped struct{ sound *Sound }
 
 // addSound adds a segment of sound to a run of ffmpeg: a WAV pipe of 32-bit floats, whose header says rate
 // and channels. Where the container says when the track ends, what the codec pads behind is cut off.
-func (t *Tools) addSound(d *decoding, into *piped, timing Timing, seg Segment) error {
+func (t *Tools) addSound(d *decoding, into *piped, timing container.Timing, seg Segment) error {
 	c := cutFor(seg)
 	if begin, ok := timing.Begin(); ok && timing.HasAudio {
 		d.clock = true
@@ -208,7 +210,7 @@ func (t *Tools) addSound(d *decoding, into *piped, timing Timing, seg Segment) e
 		if timing.AudioEdited && timing.AudioStart != nil {
 			to = math.Min(to, *timing.AudioStart+timing.AudioSeconds)
 		}
-		c = cutAt(from, to, timing.lead(runIn), begin)
+		c = cutAt(from, to, timing.Lead(runIn), begin)
 	}
 	return d.add('a', c, nil, []string{"-c:a", "pcm_f32le", "-fflags", "+bitexact", "-map_metadata", "-1", "-f", "wav"}, func(r io.Reader) (err error) {
 		into.sound, err = t.readFloatWAV(d.path, r)
@@ -359,18 +361,17 @@ func (t *Tools) ffprobe(ctx context.Context, path, what string) (*probe, error) 
 }
 
 // durationFFmpeg is Recording.Length for what is not read by Go code.
-func (t *Tools) durationFFmpeg(ctx context.Context, in *soundFile, name string) (float64, error) {
-	if tracks, method, err := readContainer(in); err == nil && len(tracks) > 0 {
-		timing := timingOf(tracks, method)
+func (t *Tools) durationFFmpeg(ctx context.Context, in *infile.File, name string) (float64, error) {
+	if timing, known, err := container.Read(in); err == nil && known {
 		if !timing.HasAudio {
-			return 0, fault.Corruptf("no_audio", "%s: the file has no audio track", in.path)
+			return 0, fault.Corruptf("no_audio", "%s: the file has no audio track", in.Path)
 		}
 		if timing.AudioSeconds > 0 {
 			return timing.AudioSeconds, nil
 		}
 	}
 	if t.FFprobe != "" {
-		pr, err := t.ffprobe(ctx, in.path, "the length of "+name)
+		pr, err := t.ffprobe(ctx, in.Path, "the length of "+name)
 		if err != nil {
 			return 0, err
 		}
@@ -385,13 +386,13 @@ func (t *Tools) durationFFmpeg(ctx context.Context, in *soundFile, name string) 
 			}
 		}
 		if !any {
-			return 0, fault.Corruptf("no_audio", "%s: the file has no audio track", in.path)
+			return 0, fault.Corruptf("no_audio", "%s: the file has no audio track", in.Path)
 		}
 		if d := probeSeconds(pr.Format.Duration); d > 0 {
 			return d, nil
 		}
 	}
-	s, err := t.decodeSoundFFmpeg(ctx, in.path, name, Segment{})
+	s, err := t.decodeSoundFFmpeg(ctx, in.Path, name, Segment{})
 	if err != nil {
 		return 0, err
 	}
@@ -422,5 +423,5 @@ func probeRatio(s string) float64 {
 	if !ok {
 		return probeSeconds(s)
 	}
-	return rateOf(probeSeconds(n), probeSeconds(d))
+	return container.RateOf(probeSeconds(n), probeSeconds(d))
 }

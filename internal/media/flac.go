@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"prep/internal/fault"
+	"prep/internal/infile"
 )
 
 // FLAC (RFC 9639, and in Ogg as in its section 10.1) is decoded here and not by github.com/mewkiz/flac, which the tests compare it to: that
@@ -29,14 +30,14 @@ type flacInfo struct {
 	start              int64 // offset of the first frame
 }
 
-func readFLACInfo(in *soundFile, offset int64) (flacInfo, error) {
+func readFLACInfo(in *infile.File, offset int64) (flacInfo, error) {
 	var f flacInfo
 	bad := func(what string) (flacInfo, error) {
-		return f, fault.Corruptf("bad_header", "%s: %s", in.path, what)
+		return f, fault.Corruptf("bad_header", "%s: %s", in.Path, what)
 	}
 	pos := offset + 4
 	for n := 0; ; n++ {
-		b, err := in.head(pos, 4+34)
+		b, err := in.Head(pos, 4+34)
 		if err != nil {
 			return f, err
 		}
@@ -56,7 +57,7 @@ func readFLACInfo(in *soundFile, offset int64) (flacInfo, error) {
 		}
 	}
 	f.start = pos
-	return f, f.check(in.path)
+	return f, f.check(in.Path)
 }
 
 // parse reads the 34 bytes of STREAMINFO.
@@ -84,10 +85,10 @@ func (f *flacInfo) check(path string) error {
 // flacFile is an open FLAC file.
 type flacFile struct {
 	flacInfo
-	in *soundFile
+	in *infile.File
 }
 
-func openFLAC(in *soundFile, offset int64) (soundDecoder, error) {
+func openFLAC(in *infile.File, offset int64) (soundDecoder, error) {
 	f, err := readFLACInfo(in, offset)
 	return flacFile{f, in}, err
 }
@@ -117,17 +118,17 @@ func (f flacFile) decode(t *Tools, seg Segment) (*Sound, error) {
 	first, end := seg.frames(f.rate)
 	if f.frames > 0 {
 		if first >= f.frames {
-			return nil, fault.Corruptf("segment_outside", "%s: the segment starts at %.3f s but the audio ends at %.3f s", in.path, seg.Start, s.DeclaredSeconds)
+			return nil, fault.Corruptf("segment_outside", "%s: the segment starts at %.3f s but the audio ends at %.3f s", in.Path, seg.Start, s.DeclaredSeconds)
 		}
 		if end < 0 || end > f.frames {
 			end = f.frames
 		}
 	}
 	if end >= 0 && end <= first {
-		return nil, fault.Corruptf("bad_segment", "%s: segment %v s to %v s holds no sample", in.path, seg.Start, seg.End)
+		return nil, fault.Corruptf("bad_segment", "%s: segment %v s to %v s holds no sample", in.Path, seg.Start, seg.End)
 	}
 	if end >= 0 {
-		if err := t.checkLength(f.soundFormat, in.path, end-first); err != nil {
+		if err := t.checkLength(f.soundFormat, in.Path, end-first); err != nil {
 			return nil, err
 		}
 	}
@@ -149,7 +150,7 @@ func (f flacFile) decode(t *Tools, seg Segment) (*Sound, error) {
 			return nil, err
 		}
 	}
-	return s, t.settle(s, f.soundFormat, in.path, seg, first)
+	return s, t.settle(s, f.soundFormat, in.Path, seg, first)
 }
 
 // readFLAC decodes from where the decoder stands and keeps the samples [first, end).
@@ -160,7 +161,7 @@ func (t *Tools) readFLAC(d *flacDecoder, s *Sound, first, end int64) error {
 	}
 	channels := d.channels
 	if end >= 0 { // not more than the file can hold: a constant frame of 65535 samples has 14 bytes or more
-		capacity := min(end-first, (d.window.in.size/14+1)*65536)
+		capacity := min(end-first, (d.window.in.Size/14+1)*65536)
 		s.Data = newSamples(capacity * int64(channels))[:0]
 	}
 	limit := t.maxFrames(d.soundFormat)
@@ -173,7 +174,7 @@ func (t *Tools) readFLAC(d *flacDecoder, s *Sound, first, end int64) error {
 				return nil
 			case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 				if 0 < d.at && d.at <= first {
-					return fault.Corruptf("segment_outside", "%s: the segment starts at %.3f s but the audio ends at %.3f s%s", d.window.in.path,
+					return fault.Corruptf("segment_outside", "%s: the segment starts at %.3f s but the audio ends at %.3f s%s", d.window.in.Path,
 						float64(first)/float64(d.rate), float64(d.at)/float64(d.rate), cutHint(d.soundFormat, d.at))
 				}
 				s.Notes = append(s.Notes, fmt.Sprintf("cut off: the file ends at %.3f s", float64(d.at)/float64(d.rate)))
@@ -193,14 +194,14 @@ func (t *Tools) readFLAC(d *flacDecoder, s *Sound, first, end int64) error {
 			continue
 		}
 		if at+to-first > limit {
-			return t.checkLength(d.soundFormat, d.window.in.path, at+to-first)
+			return t.checkLength(d.soundFormat, d.window.in.Path, at+to-first)
 		}
 		have := len(s.Data)
 		s.Data = slices.Grow(s.Data, int(to-from)*channels)[:have+int(to-from)*channels]
 		d.interleave(s.Data[have:], int(from), int(to))
 	}
 	if sum != nil && !bytes.Equal(sum.Sum(nil), d.flacInfo.sum[:]) {
-		return fault.Corruptf("corrupt_audio", "%s: the sound is not the one that was encoded (MD5 differs)", d.window.in.path)
+		return fault.Corruptf("corrupt_audio", "%s: the sound is not the one that was encoded (MD5 differs)", d.window.in.Path)
 	}
 	return nil
 }
@@ -219,7 +220,7 @@ type flacDecoder struct {
 	r      flacBits
 }
 
-func newFLACDecoder(in *soundFile, info flacInfo) *flacDecoder {
+func newFLACDecoder(in *infile.File, info flacInfo) *flacDecoder {
 	return &flacDecoder{flacInfo: info, window: fileWindow{in: in}, pos: info.start}
 }
 
@@ -237,7 +238,7 @@ func (d *flacDecoder) frame() (int, error) {
 		if len(b) == 0 {
 			return 0, io.EOF
 		}
-		atEnd := d.pos+int64(len(b)) == d.window.in.size
+		atEnd := d.pos+int64(len(b)) == d.window.in.Size
 		n, used, err := d.decodeFrame(b)
 		if err == nil {
 			d.pos += int64(used)
@@ -249,14 +250,14 @@ func (d *flacDecoder) frame() (int, error) {
 			if broken.lost && (d.flacInfo.frames < 0 || isTagV1(b)) && d.begun {
 				return 0, io.EOF // what follows the last frame is no frame
 			}
-			return 0, fault.Corruptf("corrupt_audio", "%s: damaged at %.3f s: %s", d.window.in.path, float64(d.at)/float64(d.rate), broken.what)
+			return 0, fault.Corruptf("corrupt_audio", "%s: damaged at %.3f s: %s", d.window.in.Path, float64(d.at)/float64(d.rate), broken.what)
 		}
 		// The window ended inside the frame.
 		if atEnd {
 			return 0, io.ErrUnexpectedEOF
 		}
 		if want > flacMaxFrame {
-			return 0, fault.Corruptf("corrupt_audio", "%s: damaged at %.3f s: a frame without end", d.window.in.path, float64(d.at)/float64(d.rate))
+			return 0, fault.Corruptf("corrupt_audio", "%s: damaged at %.3f s: a frame without end", d.window.in.Path, float64(d.at)/float64(d.rate))
 		}
 	}
 }
@@ -507,7 +508,7 @@ func (d *flacDecoder) seek(sample int64) error {
 	if d.flacInfo.frames <= 0 {
 		return nil
 	}
-	lo, hi := d.start, d.window.in.size
+	lo, hi := d.start, d.window.in.Size
 	for hi-lo > 2*readAhead {
 		mid := lo + (hi-lo)/2
 		b, err := d.window.look(mid, readAhead)
@@ -980,7 +981,7 @@ func crc16(b []byte) (c uint16) {
 
 // openOggFLAC reads the headers of FLAC in Ogg: STREAMINFO in the first packet, a packet for each further
 // metadata block. Every packet after them is a frame.
-func openOggFLAC(in *soundFile) (*oggSound, error) {
+func openOggFLAC(in *infile.File) (*oggSound, error) {
 	o := newOggStream(in)
 	packets, err := o.headerPackets(1, maxVorbisHeaders)
 	if err != nil {
@@ -988,12 +989,12 @@ func openOggFLAC(in *soundFile) (*oggSound, error) {
 	}
 	id := packets[0]
 	if len(id) < 9+4+4+34 || string(id[9:13]) != "fLaC" || id[13]&0x7f != 0 {
-		return nil, fault.Corruptf("bad_header", "%s: FLAC in Ogg without stream information", in.path)
+		return nil, fault.Corruptf("bad_header", "%s: FLAC in Ogg without stream information", in.Path)
 	}
 	d := &oggFLAC{}
 	d.flac.window.in = in
 	d.flac.parse(id[17:])
-	if err := d.flac.check(in.path); err != nil {
+	if err := d.flac.check(in.Path); err != nil {
 		return nil, err
 	}
 	for last, n := id[13]&0x80 != 0, 0; !last; n++ {
@@ -1001,7 +1002,7 @@ func openOggFLAC(in *soundFile) (*oggSound, error) {
 			return nil, err
 		}
 		if len(packets[0]) < 4 || n == 1000 {
-			return nil, fault.Corruptf("bad_header", "%s: the FLAC metadata in Ogg are damaged", in.path)
+			return nil, fault.Corruptf("bad_header", "%s: the FLAC metadata in Ogg are damaged", in.Path)
 		}
 		last = packets[0][0]&0x80 != 0
 	}
@@ -1045,7 +1046,7 @@ func (d *oggFLAC) restart() {
 // finish checks the sum of all that was decoded since the start.
 func (d *oggFLAC) finish() error {
 	if d.sum != nil && !bytes.Equal(d.sum.Sum(nil), d.flac.sum[:]) {
-		return fault.Corruptf("corrupt_audio", "%s: the sound is not the one that was encoded (MD5 differs)", d.flac.window.in.path)
+		return fault.Corruptf("corrupt_audio", "%s: the sound is not the one that was encoded (MD5 differs)", d.flac.window.in.Path)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"prep/internal/infile"
 	"slices"
 	"testing"
 
@@ -150,7 +151,7 @@ func TestFLACUnknownLength(t *testing.T) {
 // flacWithoutFrame removes frame number n.
 func flacWithoutFrame(t testing.TB, b []byte, n int) []byte {
 	t.Helper()
-	in := &soundFile{path: "x", r: bytes.NewReader(b), size: int64(len(b)), ctx: context.Background()}
+	in := infile.New(context.Background(), "x", bytes.NewReader(b), int64(len(b)))
 	info, err := readFLACInfo(in, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -171,7 +172,7 @@ func flacWithoutFrame(t testing.TB, b []byte, n int) []byte {
 // TestFLACEveryByte: no changed byte in the frames goes unnoticed, and none makes the decoder run wild.
 func TestFLACEveryByte(t *testing.T) {
 	b := encodeFLAC(t, 16000, 2, 8, 600, noise(1200, 8, 5))
-	in := &soundFile{path: "x", r: bytes.NewReader(b), size: int64(len(b)), ctx: context.Background()}
+	in := infile.New(context.Background(), "x", bytes.NewReader(b), int64(len(b)))
 	info, err := readFLACInfo(in, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -179,7 +180,7 @@ func TestFLACEveryByte(t *testing.T) {
 	for i := int(info.start); i < len(b); i++ {
 		c := bytes.Clone(b)
 		c[i] ^= 1 << (i % 8)
-		in := &soundFile{path: "x", r: bytes.NewReader(c), size: int64(len(c)), ctx: context.Background()}
+		in := infile.New(context.Background(), "x", bytes.NewReader(c), int64(len(c)))
 		s, err := decodeIn(&Tools{}, in, Segment{})
 		if err == nil && s.MissingSeconds == 0 {
 			t.Fatalf("byte %d was changed and nothing said so", i)
@@ -235,7 +236,7 @@ func FuzzFLAC(f *testing.F) {
 		r := flacBits{b: b}
 		out := make([]int32, 512)
 		r.subframe(out, 17)
-		in := &soundFile{path: "fuzz", r: bytes.NewReader(b), size: int64(len(b)), ctx: context.Background()}
+		in := infile.New(context.Background(), "fuzz", bytes.NewReader(b), int64(len(b)))
 		d, err := openFLAC(in, 0)
 		if err != nil {
 			return

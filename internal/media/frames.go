@@ -11,6 +11,8 @@ import (
 	"strconv"
 
 	"prep/internal/fault"
+	"prep/internal/infile"
+	"prep/internal/media/container"
 	"prep/internal/vision"
 )
 
@@ -83,7 +85,7 @@ func clipStarts(length float64, clips int) []*big.Rat {
 //
 // Errors: those of opening a file (see [Tools.DecodeSound]), no_video, no_audio, corrupt_media, no_frames,
 // segment_outside, bad_segment, too_large, decode_timeout, decoder_killed, needs_ffmpeg, and those of sound.
-func (t *Tools) DecodeVideo(ctx context.Context, path string, timing Timing, want VideoRequest) (*Video, error) {
+func (t *Tools) DecodeVideo(ctx context.Context, path string, timing container.Timing, want VideoRequest) (*Video, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -98,7 +100,7 @@ func (t *Tools) DecodeVideo(ctx context.Context, path string, timing Timing, wan
 			return nil, err
 		}
 	}
-	f, _, err := openRegular(path)
+	f, err := infile.Open(ctx, path)
 	if err != nil {
 		return nil, err
 	}
@@ -113,14 +115,14 @@ func (t *Tools) DecodeVideo(ctx context.Context, path string, timing Timing, wan
 	return v, err
 }
 
-func (t *Tools) decodeVideo(ctx context.Context, path string, timing Timing, want VideoRequest) (*Video, error) {
+func (t *Tools) decodeVideo(ctx context.Context, path string, timing container.Timing, want VideoRequest) (*Video, error) {
 	d := &decoding{path: path}
 	var stretches []stretch
 	if want.Clips > 0 || want.Motion {
 		if !timing.HasVideo {
 			return nil, fault.Corruptf("no_video", "%s: the file has no video track", path)
 		}
-		span, err := timing.videoSpan(path, want.Segment)
+		span, err := spanOf(timing, path, want.Segment)
 		if err != nil {
 			return nil, err
 		}
@@ -142,7 +144,7 @@ func (t *Tools) decodeVideo(ctx context.Context, path string, timing Timing, wan
 	all := make([]*taken, len(stretches))
 	for i, s := range stretches {
 		all[i] = &taken{}
-		if err := s.add(d, timing.lead(0.5), all[i]); err != nil {
+		if err := s.add(d, timing.Lead(0.5), all[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -200,7 +202,8 @@ type videoSpan struct {
 	clock    bool
 }
 
-func (t Timing) videoSpan(path string, seg Segment) (videoSpan, error) {
+// spanOf finds the part of a segment for which there is video.
+func spanOf(t container.Timing, path string, seg Segment) (videoSpan, error) {
 	s := videoSpan{fps: t.VideoFPS}
 	s.begin, _ = t.Begin()
 	if t.VideoStart != nil {
@@ -318,10 +321,10 @@ func (s stretch) doubtful(got *taken) bool {
 
 // again decodes all frames of a stretch, from far ahead; and where there is none the one before it, which is
 // still on the screen.
-func (t *Tools) again(ctx context.Context, run *decoding, s stretch, timing Timing) (*taken, error) {
+func (t *Tools) again(ctx context.Context, run *decoding, s stretch, timing container.Timing) (*taken, error) {
 	got := &taken{}
 	d := &decoding{path: run.path, clock: run.clock}
-	if err := s.addFrames(d, timing.lead(10), "", got); err != nil {
+	if err := s.addFrames(d, timing.Lead(10), "", got); err != nil {
 		return nil, err
 	}
 	text, err := d.run(ctx, t, "video")
@@ -335,7 +338,7 @@ func (t *Tools) again(ctx context.Context, run *decoding, s stretch, timing Timi
 	back := s
 	back.from = math.Max(s.begin, s.from-slideReach)
 	d = &decoding{path: run.path, clock: run.clock}
-	if err := back.addFrames(d, timing.lead(0.5), "", got); err != nil {
+	if err := back.addFrames(d, timing.Lead(0.5), "", got); err != nil {
 		return nil, err
 	}
 	if _, err = d.run(ctx, t, "video"); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"prep/internal/fault"
+	"prep/internal/infile"
 	"prep/internal/media/mp3"
 )
 
@@ -99,14 +100,14 @@ const mp3DecoderDelay = 529
 
 // readMP3Info reads the first frame and the tag in it: Xing's (or Info, its name where the bit rate is
 // constant) or Fraunhofer's VBRI. A frame with a tag is silence to a decoder and no part of the sound.
-func readMP3Info(in *soundFile, offset int64) (mp3Info, error) {
-	b, err := in.head(offset, 4*mp3.MaxFrameSize)
+func readMP3Info(in *infile.File, offset int64) (mp3Info, error) {
+	b, err := in.Head(offset, 4*mp3.MaxFrameSize)
 	if err != nil {
 		return mp3Info{}, err
 	}
 	h, ok := mp3.ParseHeader(b)
 	if !ok {
-		return mp3Info{}, fault.Corruptf("not_audio", "%s: no MPEG audio frame", in.path)
+		return mp3Info{}, fault.Corruptf("not_audio", "%s: no MPEG audio frame", in.Path)
 	}
 	info := mp3Info{Header: h, offset: offset}
 	if h.Layer != 3 {
@@ -176,7 +177,7 @@ func (m *mp3Frames) header(b []byte) (mp3.Header, bool) {
 
 // next returns the bytes of the next frame, valid until the next call, and where they lie; nil at the end.
 func (m *mp3Frames) next() (frame []byte, at int64, err error) {
-	for m.pos+4 <= m.window.in.size {
+	for m.pos+4 <= m.window.in.Size {
 		b, err := m.window.look(m.pos, 2*mp3.MaxFrameSize)
 		if err != nil || len(b) < 4 {
 			return nil, 0, err
@@ -203,7 +204,7 @@ func (m *mp3Frames) next() (frame []byte, at int64, err error) {
 	return nil, 0, nil
 }
 
-func (info mp3Info) walk(in *soundFile, pos int64) *mp3Frames {
+func (info mp3Info) walk(in *infile.File, pos int64) *mp3Frames {
 	return &mp3Frames{window: fileWindow{in: in}, first: info.Header, free: info.free, pos: pos}
 }
 
@@ -220,7 +221,7 @@ const mp3Stride = 256
 
 // scanMP3 counts the frames of the stream and notes where some of them begin. Only headers are looked at, but
 // all of them: bit rates vary, and a table of contents gives places to a hundredth of the file.
-func scanMP3(in *soundFile, info mp3Info) (s mp3Scan, err error) {
+func scanMP3(in *infile.File, info mp3Info) (s mp3Scan, err error) {
 	m := info.walk(in, info.offset)
 	for {
 		frame, at, err := m.next()
@@ -236,7 +237,7 @@ func scanMP3(in *soundFile, info mp3Info) (s mp3Scan, err error) {
 }
 
 // from returns the walk from frame n on, which is at most the number of frames.
-func (s mp3Scan) from(in *soundFile, info mp3Info, n int64) (*mp3Frames, error) {
+func (s mp3Scan) from(in *infile.File, info mp3Info, n int64) (*mp3Frames, error) {
 	if len(s.offsets) == 0 {
 		return info.walk(in, info.offset), nil
 	}
@@ -268,10 +269,10 @@ type mp3File struct {
 	mp3Info
 	mp3Scan
 	soundFormat
-	in *soundFile
+	in *infile.File
 }
 
-func openMP3(in *soundFile, offset int64) (soundDecoder, error) {
+func openMP3(in *infile.File, offset int64) (soundDecoder, error) {
 	m := &mp3File{in: in}
 	var err error
 	if m.mp3Info, err = readMP3Info(in, offset); err != nil {
@@ -281,7 +282,7 @@ func openMP3(in *soundFile, offset int64) (soundDecoder, error) {
 	if m.mp3Info.frames > 0 {
 		m.soundFormat.frames = m.mp3Info.length(m.mp3Info.frames)
 	}
-	if err := m.check(in.path); err != nil {
+	if err := m.check(in.Path); err != nil {
 		return nil, err
 	}
 	// The tag's count is not trusted: the file may be cut off.
@@ -311,7 +312,7 @@ func (m *mp3File) decode(t *Tools, seg Segment) (*Sound, error) {
 	if m.skipped > 0 {
 		s.Notes = append(s.Notes, fmt.Sprintf("%d bytes between the frames are no sound", m.skipped))
 	}
-	first, last, err := t.span(s, m.soundFormat, m.in.path, seg, m.there(found))
+	first, last, err := t.span(s, m.soundFormat, m.in.Path, seg, m.there(found))
 	if err != nil {
 		return nil, err
 	}
@@ -324,7 +325,7 @@ func (m *mp3File) decode(t *Tools, seg Segment) (*Sound, error) {
 	if err := readMP3(s, frames, first+int64(m.delay)-early*int64(m.Samples), last-first); err != nil {
 		return nil, err
 	}
-	return s, t.settle(s, m.soundFormat, m.in.path, seg, first)
+	return s, t.settle(s, m.soundFormat, m.in.Path, seg, first)
 }
 
 // readMP3 decodes what follows, drops skip samples and keeps want.
@@ -362,7 +363,7 @@ func readMP3(s *Sound, frames *mp3Frames, skip, want int64) error {
 	}
 	if damaged > 0 {
 		if 2*damaged > decoded {
-			return fault.Corruptf("corrupt_audio", "%s: %d of %d MPEG audio frames are damaged", frames.window.in.path, damaged, decoded)
+			return fault.Corruptf("corrupt_audio", "%s: %d of %d MPEG audio frames are damaged", frames.window.in.Path, damaged, decoded)
 		}
 		s.Notes = append(s.Notes, fmt.Sprintf("%d of %d frames are damaged and silent", damaged, decoded))
 	}
@@ -397,13 +398,13 @@ func (t *Tools) settle(s *Sound, f soundFormat, path string, seg Segment, first 
 }
 
 // decodeError words an error of a decoder.
-func (in *soundFile) decodeError(err error) error {
+func decodeError(in *infile.File, err error) error {
 	var known *fault.Error
-	if ctxErr := in.ctx.Err(); ctxErr != nil {
+	if ctxErr := in.Err(); ctxErr != nil {
 		return ctxErr
 	}
 	if errors.As(err, &known) || errors.Is(err, errNeedsFFmpeg) {
 		return err
 	}
-	return fault.Corruptf("corrupt_audio", "%s: %w", in.path, err)
+	return fault.Corruptf("corrupt_audio", "%s: %w", in.Path, err)
 }

@@ -16,6 +16,7 @@ import (
 	gomp3 "github.com/hajimehoshi/go-mp3"
 
 	"prep/internal/fault"
+	"prep/internal/infile"
 	"prep/internal/media/mp3"
 )
 
@@ -90,7 +91,7 @@ func TestMP3JointStereo(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			in := &soundFile{path: path, r: bytes.NewReader(b), size: int64(len(b)), ctx: context.Background()}
+			in := infile.New(context.Background(), path, bytes.NewReader(b), int64(len(b)))
 			info, err := readMP3Info(in, int64(firstMPEGFrame(b, true)))
 			if err != nil {
 				t.Fatal(err)
@@ -233,7 +234,7 @@ func FuzzMP3(f *testing.F) {
 		f.Add(freeFormat(b[:1500]))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		in := &soundFile{path: "fuzz", r: bytes.NewReader(b), size: int64(len(b)), ctx: context.Background()}
+		in := infile.New(context.Background(), "fuzz", bytes.NewReader(b), int64(len(b)))
 		i := firstMPEGFrame(b, true)
 		if i < 0 {
 			return

@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"prep/internal/fault"
+	"prep/internal/infile"
 )
 
 // Ogg (RFC 3533) is a row of pages: "OggS", flags, a granule position (where the last packet that ends on the
@@ -96,7 +97,7 @@ func crc32Ogg(c uint32, b []byte) uint32 {
 
 // oggStream reads the packets of a file's first stream.
 type oggStream struct {
-	in     *soundFile
+	in     *infile.File
 	window fileWindow
 	serial uint32
 	begun  bool
@@ -110,7 +111,7 @@ type oggStream struct {
 	cut    bool   // the file ended inside a page
 }
 
-func newOggStream(in *soundFile) *oggStream {
+func newOggStream(in *infile.File) *oggStream {
 	return &oggStream{in: in, window: fileWindow{in: in}}
 }
 
@@ -150,7 +151,7 @@ func (o *oggStream) next() (oggPacket, error) {
 				return o.finished(data), nil
 			}
 			if len(o.packet)+n > maxOggPacket {
-				return oggPacket{}, fault.Corruptf("corrupt_audio", "%s: an Ogg packet is longer than %d bytes", o.in.path, maxOggPacket)
+				return oggPacket{}, fault.Corruptf("corrupt_audio", "%s: an Ogg packet is longer than %d bytes", o.in.Path, maxOggPacket)
 			}
 			o.packet = append(o.packet, data...)
 		}
@@ -201,7 +202,7 @@ func (o *oggStream) nextPage() error {
 			continue
 		}
 		if oggCRC(b[:p.size]) != binary.LittleEndian.Uint32(b[22:]) {
-			return fault.Corruptf("corrupt_audio", "%s: damaged at byte %d: the checksum of an Ogg page is wrong", o.in.path, p.at)
+			return fault.Corruptf("corrupt_audio", "%s: damaged at byte %d: the checksum of an Ogg page is wrong", o.in.Path, p.at)
 		}
 		if !o.begun {
 			o.begun, o.serial = true, p.serial
@@ -226,7 +227,7 @@ func (o *oggStream) lostSync(pos int64) error {
 		}
 		i := bytes.Index(b, []byte("OggS"))
 		if i < 0 {
-			if from+int64(len(b)) >= o.in.size {
+			if from+int64(len(b)) >= o.in.Size {
 				return nil
 			}
 			from += int64(len(b)) - 3
@@ -238,7 +239,7 @@ func (o *oggStream) lostSync(pos int64) error {
 		}
 		p, ok := parseOggPage(b, from)
 		if ok && p.size <= int64(len(b)) && p.serial == o.serial && oggCRC(b[:p.size]) == binary.LittleEndian.Uint32(b[22:]) {
-			return fault.Corruptf("corrupt_audio", "%s: damaged at byte %d: %d bytes belong to no Ogg page", o.in.path, pos, from-pos)
+			return fault.Corruptf("corrupt_audio", "%s: damaged at byte %d: %d bytes belong to no Ogg page", o.in.Path, pos, from-pos)
 		}
 		from += 4
 	}
@@ -289,7 +290,7 @@ func (o *oggStream) early(s oggScan, target int64) (int64, error) {
 	if i < 0 {
 		return -1, nil
 	}
-	page, before, end := s.marks[i].early, s.marks[i].page, o.in.size
+	page, before, end := s.marks[i].early, s.marks[i].page, o.in.Size
 	if i+1 < len(s.marks) {
 		end = s.marks[i+1].page
 	}
@@ -315,9 +316,9 @@ func (o *oggStream) early(s oggScan, target int64) (int64, error) {
 func (o *oggStream) pages(pos int64, f func(oggPage) bool) error {
 	buf := make([]byte, oggHeaderSize+255)
 	for {
-		b := buf[:max(0, min(int64(len(buf)), o.in.size-pos))]
+		b := buf[:max(0, min(int64(len(buf)), o.in.Size-pos))]
 		if n, err := o.in.ReadAt(b, pos); err != nil && (!errors.Is(err, io.EOF) || n < len(b)) {
-			return o.in.readError(err)
+			return o.in.Error(err)
 		}
 		p, ok := parseOggPage(b, pos)
 		if !ok {
@@ -326,7 +327,7 @@ func (o *oggStream) pages(pos int64, f func(oggPage) bool) error {
 		if p.serial != o.serial || p.flags&oggFirst != 0 && pos > 0 {
 			return errNeedsFFmpeg
 		}
-		if pos+p.size > o.in.size || !f(p) {
+		if pos+p.size > o.in.Size || !f(p) {
 			return nil
 		}
 		pos += p.size
@@ -378,7 +379,7 @@ func (o *oggSound) findOrigin() error {
 		}
 		x, err := o.decode(p.data)
 		if err != nil {
-			return o.in.decodeError(err)
+			return decodeError(o.in, err)
 		}
 		samples += int64(len(x) / o.channels)
 		if p.granule >= 0 && samples > 0 {
@@ -406,7 +407,7 @@ type oggFile struct {
 	there int64 // samples
 }
 
-func openOgg(in *soundFile, open func(*soundFile) (*oggSound, error)) (soundDecoder, error) {
+func openOgg(in *infile.File, open func(*infile.File) (*oggSound, error)) (soundDecoder, error) {
 	o, err := open(in)
 	if err != nil {
 		return nil, err
@@ -434,7 +435,7 @@ func (o *oggFile) decode(t *Tools, seg Segment) (*Sound, error) {
 	if !o.whole {
 		s.Notes = append(s.Notes, "cut off: the last page of the stream is missing")
 	}
-	first, last, err := t.span(s, o.soundFormat, o.in.path, seg, o.there)
+	first, last, err := t.span(s, o.soundFormat, o.in.Path, seg, o.there)
 	if err != nil {
 		return nil, err
 	}
@@ -454,10 +455,10 @@ func (o *oggFile) decode(t *Tools, seg Segment) (*Sound, error) {
 			return nil, err
 		}
 	}
-	if err := s.checkFinite(o.in.path); err != nil {
+	if err := s.checkFinite(o.in.Path); err != nil {
 		return nil, err
 	}
-	return s, t.settle(s, o.soundFormat, o.in.path, seg, first)
+	return s, t.settle(s, o.soundFormat, o.in.Path, seg, first)
 }
 
 // read keeps the samples from granule position first up to last.
@@ -476,7 +477,7 @@ func (o *oggSound) read(s *Sound, sought bool, first, last int64) error {
 		}
 		x, err := o.decode(p.data)
 		if err != nil {
-			return o.in.decodeError(err)
+			return decodeError(o.in, err)
 		}
 		if known {
 			n := int64(len(x)) / channels
@@ -504,13 +505,13 @@ func (o *oggStream) headerPackets(n, limit int) (packets [][]byte, err error) {
 	for range n {
 		p, err := o.next()
 		if errors.Is(err, io.EOF) {
-			return nil, fault.Corruptf("bad_header", "%s: the Ogg headers are cut off", o.in.path)
+			return nil, fault.Corruptf("bad_header", "%s: the Ogg headers are cut off", o.in.Path)
 		}
 		if err != nil {
 			return nil, err
 		}
 		if total += len(p.data); total > limit {
-			return nil, fault.Corruptf("bad_header", "%s: the Ogg headers are longer than %d bytes", o.in.path, limit)
+			return nil, fault.Corruptf("bad_header", "%s: the Ogg headers are longer than %d bytes", o.in.Path, limit)
 		}
 		packets = append(packets, bytes.Clone(p.data))
 	}

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"prep/internal/fault"
+	"prep/internal/infile"
 )
 
 // reseal sets the checksums of all pages right, after a change to their content.
@@ -74,8 +75,8 @@ func oggOf(serial uint32, packets [][]byte, granules []int64) (b []byte) {
 	return b
 }
 
-func inMemory(b []byte) *soundFile {
-	return &soundFile{path: "x", r: bytes.NewReader(b), size: int64(len(b)), ctx: context.Background()}
+func inMemory(b []byte) *infile.File {
+	return infile.New(context.Background(), "x", bytes.NewReader(b), int64(len(b)))
 }
 
 // TestOggPackets: packets of all awkward sizes come back, from the start and from any page.

@@ -7,6 +7,7 @@ import (
 	"github.com/thesyncim/gopus"
 
 	"prep/internal/fault"
+	"prep/internal/infile"
 )
 
 // Opus in Ogg (RFC 7845): always 48 kHz, whatever was encoded; the first pre-skip samples are the decoder's
@@ -26,9 +27,9 @@ const (
 )
 
 // openOpus reads and checks the two headers.
-func openOpus(in *soundFile) (*oggSound, error) {
+func openOpus(in *infile.File) (*oggSound, error) {
 	bad := func(what string) (*oggSound, error) {
-		return nil, fault.Corruptf("bad_header", "%s: %s", in.path, what)
+		return nil, fault.Corruptf("bad_header", "%s: %s", in.Path, what)
 	}
 	o := newOggStream(in)
 	packets, err := o.headerPackets(2, maxOpusHeaders)
@@ -43,7 +44,7 @@ func openOpus(in *soundFile) (*oggSound, error) {
 		return nil, errNeedsFFmpeg // a later version, which is not compatible
 	}
 	f := soundFormat{rate: opusRate, channels: int(id[9]), frames: -1, codec: "opus"}
-	if err := f.check(in.path); err != nil {
+	if err := f.check(in.Path); err != nil {
 		return nil, err
 	}
 	d := &opusDecoder{

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"prep/internal/infile"
 )
 
 // pcm is how one sample is stored in WAV and AIFF. Samples of a width that is no whole number of bytes lie
@@ -135,7 +136,7 @@ func plain16(dst []float32, src []byte) {
 
 // read decodes n samples from an offset of the file, a block at a time so that the raw bytes never double
 // the memory.
-func (p pcm) read(in *soundFile, offset, n int64) ([]float32, error) {
+func (p pcm) read(in *infile.File, offset, n int64) ([]float32, error) {
 	const block = 1 << 14 // samples
 	out := newSamples(n)
 	raw := make([]byte, min(n, block)*int64(p.bytes))
@@ -143,7 +144,7 @@ func (p pcm) read(in *soundFile, offset, n int64) ([]float32, error) {
 		m := min(len(rest), block)
 		b := raw[:m*p.bytes]
 		if k, err := in.ReadAt(b, offset); err != nil && !(errors.Is(err, io.EOF) && k == len(b)) {
-			return nil, in.readError(err)
+			return nil, in.Error(err)
 		}
 		p.decode(rest[:m], b)
 		rest, offset = rest[m:], offset+int64(len(b))

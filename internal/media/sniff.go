@@ -2,9 +2,10 @@ package media
 
 import (
 	"bytes"
-	"fmt"
 
 	"prep/internal/fault"
+	"prep/internal/infile"
+	"prep/internal/media/magic"
 )
 
 // What the content of a sound file says it is. The names are those of the registry in formats.go.
@@ -36,8 +37,8 @@ const sniffLength = 128 << 10
 // sniff tells the format by the first bytes. What it does not know is left to ffmpeg when the file is named
 // like something of ffmpeg's, and is an error of reason not_audio otherwise: a .wav of random bytes must
 // not depend on what some version of ffmpeg takes it for.
-func sniff(in *soundFile) (content, error) {
-	head, err := in.head(0, 4096)
+func sniff(in *infile.File) (content, error) {
+	head, err := in.Head(0, 4096)
 	if err != nil {
 		return content{}, err
 	}
@@ -48,7 +49,7 @@ func sniff(in *soundFile) (content, error) {
 			break
 		}
 		offset += n
-		if head, err = in.head(offset, 4096); err != nil {
+		if head, err = in.Head(offset, 4096); err != nil {
 			return content{}, err
 		}
 	}
@@ -76,31 +77,20 @@ func sniff(in *soundFile) (content, error) {
 			return content{kindOther, "Ogg " + codec, 0}, nil
 		}
 	}
-	if name := foreignFormat(head); name != "" {
+	if name := magic.Foreign(head); name != "" {
 		return content{kindOther, name, 0}, nil
 	}
-	if head, err = in.head(offset, sniffLength); err != nil {
+	if head, err = in.Head(offset, sniffLength); err != nil {
 		return content{}, err
 	}
-	if i := firstMPEGFrame(head, offset+int64(len(head)) == in.size); i >= 0 {
+	if i := firstMPEGFrame(head, offset+int64(len(head)) == in.Size); i >= 0 {
 		return content{kindMP3, "MP3", offset + int64(i)}, nil
 	}
-	if NeedsFFmpeg(in.path) {
-		f, _ := FormatOf(in.path)
+	if NeedsFFmpeg(in.Path) {
+		f, _ := FormatOf(in.Path)
 		return content{kindOther, f.Name, 0}, nil
 	}
-	return content{}, fault.Corruptf("not_audio", "%s: not a sound file that is known here (it begins with %s)", in.path, quoteHead(head))
-}
-
-// quoteHead shows the first bytes of a file to a person.
-func quoteHead(head []byte) string {
-	head = head[:min(len(head), 12)]
-	for _, c := range head {
-		if c < ' ' || c > '~' {
-			return fmt.Sprintf("bytes % x", head)
-		}
-	}
-	return fmt.Sprintf("%q", head)
+	return content{}, fault.Corruptf("not_audio", "%s: not a sound file that is known here (it begins with %s)", in.Path, magic.Quote(head))
 }
 
 // id3Length is the length of an ID3v2 tag at the start of b, 0 if there is none. The size has seven bits
@@ -115,60 +105,6 @@ func id3Length(b []byte) int64 {
 		n += 10
 	}
 	return n
-}
-
-// foreignFormat names formats that are ffmpeg's, by their magic numbers.
-func foreignFormat(b []byte) string {
-	for _, m := range foreignMagic {
-		if len(b) >= m.at+len(m.magic) && string(b[m.at:m.at+len(m.magic)]) == m.magic {
-			return m.name
-		}
-	}
-	switch {
-	case len(b) > 188*2 && b[0] == 0x47 && b[188] == 0x47 && b[188*2] == 0x47:
-		return "MPEG transport stream"
-	case len(b) > 4+192 && b[4] == 0x47 && b[4+192] == 0x47:
-		return "MPEG transport stream"
-	case isADTS(b):
-		return "AAC"
-	}
-	return ""
-}
-
-var foreignMagic = []struct {
-	at    int
-	magic string
-	name  string
-}{
-	{4, "ftyp", "MP4"},
-	{4, "moov", "QuickTime"},
-	{4, "mdat", "QuickTime"},
-	{4, "wide", "QuickTime"},
-	{0, "\x1a\x45\xdf\xa3", "Matroska"},
-	{8, "AVI ", "AVI"},
-	{0, "FLV\x01", "Flash video"},
-	{0, "\x30\x26\xb2\x75\x8e\x66\xcf\x11", "Windows Media"},
-	{0, "\x00\x00\x01\xba", "MPEG program stream"},
-	{0, "\x00\x00\x01\xb3", "MPEG video"},
-	{0, "#!AMR", "AMR"},
-	{0, "caff", "Core Audio"},
-	{0, "wvpk", "WavPack"},
-	{0, "MAC ", "Monkey's Audio"},
-	{0, "TTA1", "True Audio"},
-	{0, "\x0b\x77", "AC-3"},
-	{0, "riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb", "Wave64"},
-}
-
-// isADTS looks for two AAC frames in a row: 12 bits of sync, layer 00, 13 bits of frame length.
-func isADTS(b []byte) bool {
-	sync := func(b []byte) int {
-		if len(b) < 7 || b[0] != 0xff || b[1]&0xf6 != 0xf0 {
-			return 0
-		}
-		return int(b[3]&3)<<11 | int(b[4])<<3 | int(b[5])>>5
-	}
-	n := sync(b)
-	return n >= 7 && n+7 <= len(b) && sync(b[n:]) >= 7
 }
 
 // oggCodec names the codec of the first packet of an Ogg file.

@@ -4,17 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"math"
-	"os"
-	"runtime/debug"
 	"sync"
-	"syscall"
 
 	"github.com/go-audio/audio"
 
 	"prep/internal/fault"
+	"prep/internal/infile"
 )
 
 // Limits of what a header may claim. They are wide enough for every recording in use and narrow enough
@@ -267,8 +263,7 @@ func (t *Tools) DecodeSound(ctx context.Context, path string, seg Segment) (*Sou
 // length has been walked over. It is not for several goroutines at once.
 type Recording struct {
 	tools   *Tools
-	file    *os.File
-	in      *soundFile
+	in      *infile.File
 	content content
 	decoder soundDecoder // nil: ffmpeg's business
 }
@@ -285,25 +280,20 @@ type soundDecoder interface {
 // OpenSound opens a file for [Recording.Length] and [Recording.Decode], which then read its headers once for
 // both. The context is that of all that is done with it. Errors are those of DecodeSound.
 func (t *Tools) OpenSound(ctx context.Context, path string) (r *Recording, err error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	f, size, err := openRegular(path)
+	in, err := infile.Open(ctx, path)
 	if err != nil {
 		return nil, err
 	}
-	in := &soundFile{path: path, r: f, size: size, ctx: ctx}
 	if r, err = t.openSound(in); err != nil {
-		f.Close()
+		in.Close()
 		return nil, err
 	}
-	r.file = f
 	return r, nil
 }
 
-func (t *Tools) openSound(in *soundFile) (r *Recording, err error) {
-	defer in.settleError(&err)
-	defer recoverDecoder(in.path, &err)
+func (t *Tools) openSound(in *infile.File) (r *Recording, err error) {
+	defer in.Settle(&err)
+	defer infile.Recover(in.Path, &err)
 	r = &Recording{tools: t, in: in}
 	if r.content, err = sniff(in); err != nil {
 		return nil, err
@@ -335,7 +325,7 @@ func (t *Tools) openSound(in *soundFile) (r *Recording, err error) {
 }
 
 // Close closes the file.
-func (r *Recording) Close() error { return r.file.Close() }
+func (r *Recording) Close() error { return r.in.Close() }
 
 // Length is what can be told of a recording's length without decoding it, in seconds.
 type Length struct {
@@ -352,8 +342,8 @@ func (l Length) Whole() float64 { return math.Max(l.Declared, l.Present) }
 // Length finds the length. Where nothing declares it, all frames may have to be read. Errors are those of
 // DecodeSound.
 func (r *Recording) Length() (l Length, err error) {
-	defer r.in.settleError(&err)
-	defer recoverDecoder(r.in.path, &err)
+	defer r.in.Settle(&err)
+	defer infile.Recover(r.in.Path, &err)
 	if r.decoder != nil {
 		declared, there, rate, err := r.decoder.length()
 		switch {
@@ -362,20 +352,20 @@ func (r *Recording) Length() (l Length, err error) {
 		case err != nil:
 			return l, err
 		case there <= 0:
-			return l, fault.Corruptf("empty_audio", "%s: no audio data", r.in.path)
+			return l, fault.Corruptf("empty_audio", "%s: no audio data", r.in.Path)
 		default:
 			return Length{float64(max(declared, 0)) / float64(rate), float64(there) / float64(rate)}, nil
 		}
 	}
-	seconds, err := r.tools.durationFFmpeg(r.in.ctx, r.in, r.content.name)
+	seconds, err := r.tools.durationFFmpeg(r.in.Context(), r.in, r.content.name)
 	return Length{seconds, seconds}, err
 }
 
 // Decode decodes a segment as [Tools.DecodeSound] does.
 func (r *Recording) Decode(seg Segment) (s *Sound, err error) {
-	defer r.in.settleError(&err)
-	defer recoverDecoder(r.in.path, &err)
-	if err := seg.check(r.in.path); err != nil {
+	defer r.in.Settle(&err)
+	defer infile.Recover(r.in.Path, &err)
+	if err := seg.check(r.in.Path); err != nil {
 		return nil, err
 	}
 	if err = errNeedsFFmpeg; r.decoder != nil {
@@ -383,122 +373,17 @@ func (r *Recording) Decode(seg Segment) (s *Sound, err error) {
 	}
 	if errors.Is(err, errNeedsFFmpeg) {
 		r.decoder = nil
-		s, err = r.tools.decodeSoundFFmpeg(r.in.ctx, r.in.path, r.content.name, seg)
+		s, err = r.tools.decodeSoundFFmpeg(r.in.Context(), r.in.Path, r.content.name, seg)
 	}
 	if err != nil {
 		return nil, err
 	}
 	c := r.content
-	if want, ok := FormatOf(r.in.path); ok && !want.NeedsFFmpeg && c.kind != kindOther && want.Name != c.name && s.Decoder == "go" {
+	if want, ok := FormatOf(r.in.Path); ok && !want.NeedsFFmpeg && c.kind != kindOther && want.Name != c.name && s.Decoder == "go" {
 		s.Notes = append(s.Notes, fmt.Sprintf("named %s, holds %s", want.Extension, c.name))
 	}
 	return s, nil
 }
 
-// soundFile is an open file on its way through a decoder. Its reads fail once the context is cancelled, so
-// that also a decoder that knows nothing of contexts stops.
-type soundFile struct {
-	path string
-	r    io.ReaderAt
-	size int64
-	ctx  context.Context
-}
-
-func (in *soundFile) ReadAt(p []byte, off int64) (int, error) {
-	if err := in.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return in.r.ReadAt(p, off)
-}
-
-// head returns up to n bytes from an offset on; fewer at the end of the file.
-func (in *soundFile) head(off int64, n int) ([]byte, error) {
-	b := make([]byte, max(0, min(int64(n), in.size-off)))
-	m, err := in.ReadAt(b, off)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, in.readError(err)
-	}
-	return b[:m], nil
-}
-
-// readError words an error of the file system; a cancelled context stays what it is.
-func (in *soundFile) readError(err error) error {
-	if ctxErr := in.ctx.Err(); ctxErr != nil {
-		return ctxErr
-	}
-	return fault.Corruptf("unreadable", "%s: %w", in.path, err)
-}
-
-// settleError makes any error after a cancellation the context's own.
-func (in *soundFile) settleError(err *error) {
-	if *err != nil && in.ctx.Err() != nil {
-		*err = in.ctx.Err()
-	}
-}
-
 // errNeedsFFmpeg is how a Go decoder hands a file on: the container is its own, what is inside is not.
 var errNeedsFFmpeg = errors.New("needs ffmpeg")
-
-// openRegular opens a file after making sure that it is one: opening a FIFO would wait for a writer, and a
-// device may never end.
-func openRegular(path string) (*os.File, int64, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, 0, openError(path, err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, 0, fault.Corruptf("not_a_file", "%s is %s, not a regular file", path, kindOfFile(info.Mode()))
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, 0, openError(path, err)
-	}
-	if info, err = f.Stat(); err != nil || !info.Mode().IsRegular() {
-		f.Close()
-		return nil, 0, fault.Corruptf("not_a_file", "%s changed while it was opened", path)
-	}
-	if info.Size() == 0 {
-		f.Close()
-		return nil, 0, fault.Corruptf("empty_file", "%s: the file is empty (0 bytes)", path)
-	}
-	return f, info.Size(), nil
-}
-
-func kindOfFile(m fs.FileMode) string {
-	switch {
-	case m.IsDir():
-		return "a folder"
-	case m&fs.ModeNamedPipe != 0:
-		return "a pipe"
-	case m&fs.ModeSocket != 0:
-		return "a socket"
-	case m&fs.ModeDevice != 0:
-		return "a device"
-	}
-	return "special"
-}
-
-func openError(path string, err error) error {
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fault.Corruptf("missing", "%s: no such file", path)
-	case errors.Is(err, fs.ErrPermission):
-		return fault.Corruptf("unreadable", "%s: permission denied; make the file readable", path)
-	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
-		return fault.Environmentf("%s: too many open files; raise the limit (ulimit -n): %w", path, err)
-	}
-	return fault.Corruptf("unreadable", "%s: %w", path, err)
-}
-
-// recoverDecoder turns a panic of a decoder into an error about the file: libraries index by what they
-// read. Where it happened is kept as the cause.
-func recoverDecoder(path string, err *error) {
-	if p := recover(); p != nil {
-		*err = fault.Corruptf("corrupt_audio", "%s: the decoder gave up (%v): %w", path, p, &panicError{debug.Stack()})
-	}
-}
-
-// panicError keeps the stack for a debugger; its text stays out of the ledger.
-type panicError struct{ Stack []byte }
-
-func (*panicError) Error() string { return "panic in decoder" }

@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"prep/internal/fault"
+	"prep/internal/infile"
+	"prep/internal/media/container"
 	"prep/internal/sample"
 )
 
@@ -142,7 +144,7 @@ func duration(t *Tools, path string) (float64, error) {
 }
 
 // decodeIn decodes what lies in memory.
-func decodeIn(t *Tools, in *soundFile, seg Segment) (*Sound, error) {
+func decodeIn(t *Tools, in *infile.File, seg Segment) (*Sound, error) {
 	r, err := t.openSound(in)
 	if err != nil {
 		return nil, err
@@ -625,7 +627,7 @@ func TestNoRegularFile(t *testing.T) {
 			"OpenSound":   func() error { _, err := tools.OpenSound(context.Background(), c.path); return err },
 			"ProbeTiming": func() error { _, err := tools.ProbeTiming(context.Background(), c.path); return err },
 			"DecodeVideo": func() error {
-				_, err := tools.DecodeVideo(context.Background(), c.path, Timing{HasVideo: true}, VideoRequest{Clips: 1})
+				_, err := tools.DecodeVideo(context.Background(), c.path, container.Timing{HasVideo: true}, VideoRequest{Clips: 1})
 				return err
 			},
 		} {
@@ -706,8 +708,8 @@ func TestCancelledContext(t *testing.T) {
 	if _, err := (&Tools{}).DecodeSound(ctx, path, Segment{}); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	in := &soundFile{path: path, r: bytes.NewReader(read(t, "tone_stereo_22k05.ogg")), size: 5000, ctx: ctx}
-	if _, err := in.head(0, 10); !errors.Is(err, context.Canceled) {
+	in := infile.New(ctx, path, bytes.NewReader(read(t, "tone_stereo_22k05.ogg")), 5000)
+	if _, err := in.Head(0, 10); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 }
@@ -715,12 +717,12 @@ func TestCancelledContext(t *testing.T) {
 // TestDecoderPanic: a decoder that panics costs this file only.
 func TestDecoderPanic(t *testing.T) {
 	err := func() (err error) {
-		defer recoverDecoder("x.ogg", &err)
+		defer infile.Recover("x.ogg", &err)
 		var b []int
 		_ = b[len(os.Args)+5]
 		return nil
 	}()
-	var p *panicError
+	var p *infile.PanicError
 	if fault.KindOf(err) != fault.Corrupt || !strings.Contains(err.Error(), "x.ogg") || !errors.As(err, &p) || !bytes.Contains(p.Stack, []byte("TestDecoderPanic")) {
 		t.Error(err)
 	}
@@ -764,7 +766,7 @@ func FuzzDecodeSound(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte, start uint16) {
 		tools := &Tools{MaxSoundBytes: 16 << 20}
-		in := &soundFile{path: "fuzz", r: bytes.NewReader(b), size: int64(len(b)), ctx: context.Background()}
+		in := infile.New(context.Background(), "fuzz", bytes.NewReader(b), int64(len(b)))
 		seg := Segment{Start: float64(start) / 1000}
 		s, err := decodeIn(tools, in, seg)
 		if err != nil {

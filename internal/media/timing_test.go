@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"prep/internal/fault"
+	"prep/internal/infile"
+	"prep/internal/media/container"
 )
 
 // shiftable lists containers with codecs that are used in them.
@@ -20,30 +22,30 @@ var shiftable = []struct {
 	name, ext, method string
 	codecs            []string
 }{
-	{"H.264 and AAC", "mp4", MethodMP4, []string{"-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-c:a", "aac"}},
-	{"without B-frames", "mp4", MethodMP4, []string{"-c:v", "mpeg4", "-c:a", "aac", "-ar", "22050"}},
-	{"MP3", "mp4", MethodMP4, []string{"-c:v", "mpeg4", "-c:a", "libmp3lame"}},
-	{"fragmented", "mp4", MethodMP4, []string{"-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-g", "12", "-movflags", "frag_keyframe+delay_moov"}},
-	{"fragmented without edit list", "mp4", MethodMP4, []string{"-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-g", "12", "-movflags", "frag_keyframe+empty_moov"}},
-	{"MPEG-4 and AAC", "mov", MethodMP4, []string{"-c:v", "mpeg4", "-bf", "2"}},
-	{"PCM", "mov", MethodMP4, []string{"-c:v", "mjpeg", "-c:a", "pcm_s16le"}},
-	{"H.263 and AAC", "3gp", MethodMP4, []string{"-c:v", "h263", "-s", "128x96", "-c:a", "aac", "-ar", "44100"}},
-	{"H.264 and Vorbis", "mkv", MethodMatroska, []string{"-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-c:a", "libvorbis"}},
-	{"FFV1 and AAC", "mkv", MethodMatroska, []string{"-c:v", "ffv1", "-c:a", "aac"}},
-	{"MP3", "mkv", MethodMatroska, []string{"-c:v", "mpeg4", "-c:a", "libmp3lame"}},
-	{"live", "mkv", MethodMatroska, []string{"-c:v", "mpeg4", "-c:a", "flac", "-live", "1"}},
-	{"VP8 and Opus", "webm", MethodMatroska, []string{"-c:v", "libvpx", "-deadline", "realtime", "-c:a", "libopus"}},
-	{"VP9 and Vorbis", "webm", MethodMatroska, []string{"-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-c:a", "libvorbis"}},
-	{"MPEG-4 and MP3", "avi", MethodAVI, []string{"-c:v", "mpeg4", "-c:a", "libmp3lame"}},
-	{"MPEG-4 and MP2", "avi", MethodAVI, []string{"-c:v", "mpeg4", "-c:a", "mp2"}},
-	{"H.264 and AAC", "ts", MethodMPEGTS, []string{"-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-c:a", "aac"}},
-	{"MPEG-2 and MP2", "ts", MethodMPEGTS, []string{"-c:v", "mpeg2video", "-bf", "2", "-c:a", "mp2"}},
-	{"Blu-ray's", "m2ts", MethodMPEGTS, []string{"-c:v", "libx264", "-preset", "ultrafast", "-c:a", "ac3"}},
-	{"MPEG-2 and MP2", "mpg", MethodMPEGPS, []string{"-c:v", "mpeg2video", "-bf", "2", "-c:a", "mp2"}},
-	{"H.264 and AAC", "flv", MethodFLV, []string{"-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-c:a", "aac", "-ar", "48000"}},
-	{"Sorenson and MP3", "flv", MethodFLV, []string{"-c:v", "flv", "-c:a", "libmp3lame", "-ar", "44100"}},
-	{"Theora and Vorbis", "ogv", MethodFFprobe, []string{"-c:v", "libtheora", "-c:a", "libvorbis"}},
-	{"Windows Media", "wmv", MethodFFprobe, []string{"-c:v", "wmv2", "-c:a", "wmav2"}},
+	{"H.264 and AAC", "mp4", container.MethodMP4, []string{"-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-c:a", "aac"}},
+	{"without B-frames", "mp4", container.MethodMP4, []string{"-c:v", "mpeg4", "-c:a", "aac", "-ar", "22050"}},
+	{"MP3", "mp4", container.MethodMP4, []string{"-c:v", "mpeg4", "-c:a", "libmp3lame"}},
+	{"fragmented", "mp4", container.MethodMP4, []string{"-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-g", "12", "-movflags", "frag_keyframe+delay_moov"}},
+	{"fragmented without edit list", "mp4", container.MethodMP4, []string{"-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-g", "12", "-movflags", "frag_keyframe+empty_moov"}},
+	{"MPEG-4 and AAC", "mov", container.MethodMP4, []string{"-c:v", "mpeg4", "-bf", "2"}},
+	{"PCM", "mov", container.MethodMP4, []string{"-c:v", "mjpeg", "-c:a", "pcm_s16le"}},
+	{"H.263 and AAC", "3gp", container.MethodMP4, []string{"-c:v", "h263", "-s", "128x96", "-c:a", "aac", "-ar", "44100"}},
+	{"H.264 and Vorbis", "mkv", container.MethodMatroska, []string{"-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-c:a", "libvorbis"}},
+	{"FFV1 and AAC", "mkv", container.MethodMatroska, []string{"-c:v", "ffv1", "-c:a", "aac"}},
+	{"MP3", "mkv", container.MethodMatroska, []string{"-c:v", "mpeg4", "-c:a", "libmp3lame"}},
+	{"live", "mkv", container.MethodMatroska, []string{"-c:v", "mpeg4", "-c:a", "flac", "-live", "1"}},
+	{"VP8 and Opus", "webm", container.MethodMatroska, []string{"-c:v", "libvpx", "-deadline", "realtime", "-c:a", "libopus"}},
+	{"VP9 and Vorbis", "webm", container.MethodMatroska, []string{"-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-c:a", "libvorbis"}},
+	{"MPEG-4 and MP3", "avi", container.MethodAVI, []string{"-c:v", "mpeg4", "-c:a", "libmp3lame"}},
+	{"MPEG-4 and MP2", "avi", container.MethodAVI, []string{"-c:v", "mpeg4", "-c:a", "mp2"}},
+	{"H.264 and AAC", "ts", container.MethodMPEGTS, []string{"-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-c:a", "aac"}},
+	{"MPEG-2 and MP2", "ts", container.MethodMPEGTS, []string{"-c:v", "mpeg2video", "-bf", "2", "-c:a", "mp2"}},
+	{"Blu-ray's", "m2ts", container.MethodMPEGTS, []string{"-c:v", "libx264", "-preset", "ultrafast", "-c:a", "ac3"}},
+	{"MPEG-2 and MP2", "mpg", container.MethodMPEGPS, []string{"-c:v", "mpeg2video", "-bf", "2", "-c:a", "mp2"}},
+	{"H.264 and AAC", "flv", container.MethodFLV, []string{"-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-c:a", "aac", "-ar", "48000"}},
+	{"Sorenson and MP3", "flv", container.MethodFLV, []string{"-c:v", "flv", "-c:a", "libmp3lame", "-ar", "44100"}},
+	{"Theora and Vorbis", "ogv", container.MethodFFprobe, []string{"-c:v", "libtheora", "-c:a", "libvorbis"}},
+	{"Windows Media", "wmv", container.MethodFFprobe, []string{"-c:v", "wmv2", "-c:a", "wmav2"}},
 }
 
 // shifted makes a clip of 1.6 s whose sound starts that much later than its picture, at 25 frames a second.
@@ -72,7 +74,7 @@ func TestSyncOffsetOfKnownShifts(t *testing.T) {
 			for _, shift := range shifts {
 				path := shifted(t, tools, c.ext, shift, c.codecs)
 				without := &Tools{}
-				if c.method == MethodFFprobe {
+				if c.method == container.MethodFFprobe {
 					without = tools
 				}
 				timing, err := without.ProbeTiming(context.Background(), path)
@@ -88,18 +90,18 @@ func TestSyncOffsetOfKnownShifts(t *testing.T) {
 					t.Errorf("method %s, want %s", timing.Method, c.method)
 				}
 				if math.Abs(timing.AudioSeconds-1.6) > 0.09 || math.Abs(timing.VideoSeconds-1.6) > 0.09 || math.Abs(timing.VideoFPS-25) > 0.01 {
-					if c.method != MethodFFprobe && (c.ext != "avi" || shift == 0) {
+					if c.method != container.MethodFFprobe && (c.ext != "avi" || shift == 0) {
 						t.Errorf("shift %v: lengths %v and %v, %v frames a second; want 1.6, 1.6, 25", shift, timing.AudioSeconds, timing.VideoSeconds, timing.VideoFPS)
 					}
 				}
-				if shift != 0.48 || c.method == MethodFFprobe || c.ext == "avi" || strings.HasPrefix(c.name, "fragmented") {
+				if shift != 0.48 || c.method == container.MethodFFprobe || c.ext == "avi" || strings.HasPrefix(c.name, "fragmented") {
 					continue // what the file says is not what ffprobe makes of it
 				}
 				pr, err := tools.ffprobe(context.Background(), path, "")
 				if err != nil {
 					t.Fatal(err)
 				}
-				want := timingOf(pr.tracks(), MethodFFprobe)
+				want := pr.timing()
 				for what, pair := range map[string][2]*float64{"audio": {timing.AudioStart, want.AudioStart}, "video": {timing.VideoStart, want.VideoStart}} {
 					if pair[0] == nil || pair[1] == nil || math.Abs(*pair[0]-*pair[1]) > 0.0011 {
 						t.Errorf("shift %v: %s starts at %s, ffprobe says %s", shift, what, number(pair[0]), number(pair[1]))
@@ -117,14 +119,14 @@ func number(v *float64) string {
 	return strconv.FormatFloat(*v, 'f', 4, 64)
 }
 
-func show(t Timing) string {
+func show(t container.Timing) string {
 	return fmt.Sprintf("audio %s + %.4f for %.3f, video %s for %.3f at %.3f, %s", number(t.AudioStart), t.AudioPriming, t.AudioSeconds,
 		number(t.VideoStart), t.VideoSeconds, t.VideoFPS, t.Method)
 }
 
 // fuzzContainer feeds a reader with what ffmpeg wrote, damaged: it fails with an error about the file or
 // gives finite numbers.
-func fuzzContainer(f *testing.F, read func(in *soundFile) ([]track, error), seeds []string, exts ...string) {
+func fuzzContainer(f *testing.F, seeds []string, exts ...string) {
 	if tools := FindTools(context.Background()); tools.FFmpeg != "" {
 		for i, ext := range exts {
 			for _, c := range shiftable {
@@ -147,40 +149,36 @@ func fuzzContainer(f *testing.F, read func(in *soundFile) ([]track, error), seed
 		if len(b) == 0 {
 			return
 		}
-		in := &soundFile{path: "fuzz", r: bytes.NewReader(b), size: int64(len(b)), ctx: context.Background()}
-		tracks, err := func() (tracks []track, err error) {
-			defer recoverDecoder(in.path, &err)
-			return read(in)
-		}()
+		timing, _, err := container.Read(infile.New(context.Background(), "fuzz", bytes.NewReader(b), int64(len(b))))
 		if err != nil {
 			if k := fault.KindOf(err); k != fault.Corrupt {
 				t.Fatal(err)
 			}
-			if p := (*panicError)(nil); errors.As(err, &p) {
+			if p := (*infile.PanicError)(nil); errors.As(err, &p) {
 				t.Fatalf("%v\n%s", err, p.Stack)
 			}
 		}
-		for _, track := range tracks {
-			for _, v := range []float64{track.seconds, track.fps, track.priming} {
-				if !(v >= 0) || math.IsInf(v, 0) {
-					t.Fatalf("%+v", track)
-				}
+		for _, v := range []float64{timing.AudioSeconds, timing.VideoSeconds, timing.VideoFPS, timing.AudioPriming} {
+			if !(v >= 0) || math.IsInf(v, 0) {
+				t.Fatalf("%+v", timing)
 			}
-			if track.start != nil && (math.IsNaN(*track.start) || math.IsInf(*track.start, 0)) {
-				t.Fatalf("starts at %v", *track.start)
+		}
+		for _, start := range []*float64{timing.AudioStart, timing.VideoStart} {
+			if start != nil && (math.IsNaN(*start) || math.IsInf(*start, 0)) {
+				t.Fatalf("starts at %v", *start)
 			}
 		}
 	})
 }
 
 func FuzzMP4(f *testing.F) {
-	fuzzContainer(f, readMP4, []string{"\x00\x00\x00\x10ftypisom\x00\x00\x00\x00\x00\x00\x00\x08moov"}, "mp4", "mp4")
+	fuzzContainer(f, []string{"\x00\x00\x00\x10ftypisom\x00\x00\x00\x00\x00\x00\x00\x08moov"}, "mp4", "mp4")
 }
-func FuzzMatroska(f *testing.F)        { fuzzContainer(f, readMatroska, nil, "mkv") }
-func FuzzAVI(f *testing.F)             { fuzzContainer(f, readAVI, nil, "avi") }
-func FuzzTransportStream(f *testing.F) { fuzzContainer(f, readTransportStream, nil, "ts") }
-func FuzzProgramStream(f *testing.F)   { fuzzContainer(f, readProgramStream, nil, "mpg") }
-func FuzzFLV(f *testing.F)             { fuzzContainer(f, readFLV, nil, "flv") }
+func FuzzMatroska(f *testing.F)        { fuzzContainer(f, nil, "mkv") }
+func FuzzAVI(f *testing.F)             { fuzzContainer(f, nil, "avi") }
+func FuzzTransportStream(f *testing.F) { fuzzContainer(f, nil, "ts") }
+func FuzzProgramStream(f *testing.F)   { fuzzContainer(f, nil, "mpg") }
+func FuzzFLV(f *testing.F)             { fuzzContainer(f, nil, "flv") }
 
 // TestEditLists: a copy that begins later in the medium has edit lists that begin inside the tracks, at
 // different places; sound and picture stay as far apart as they were. Edits written by hand are read as

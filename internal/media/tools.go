@@ -1,6 +1,6 @@
-// Package media turns the bytes of media files into what the transforms start from: sound into PCM,
-// pictures into planes, video into frames, captions into text; and it reads how long a medium is and when
-// its tracks start.
+// Package media turns the bytes of media files into what the transforms start from: sound into PCM, video into
+// frames, captions into text. Its rooms do the rest: picture decodes stills and maps, motion inertial
+// recordings, container reads when the tracks of a video start; mp3 and picture/jpeg are decoders of our own.
 //
 // It owns the file formats: which extension is which modality (formats.go), what the first bytes say
 // (a .wav that is an MP3 inside is decoded as MP3), and what is done by Go code and what by ffmpeg. Nothing
@@ -12,7 +12,7 @@
 // error, only regular files are opened, and ffmpeg runs without a shell, without standard input, without
 // network protocols, for a limited time and with limited output. Errors are of internal/fault's kinds; the
 // reasons in use are listed at [Tools.DecodeSound], [Tools.DecodeVideo], [Tools.ProbeTiming]
-// and [Tools.DecodePicture].
+// and [picture.Decoder.DecodePicture].
 package media
 
 import (
@@ -20,6 +20,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"prep/internal/media/picture"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -40,7 +41,7 @@ type Tools struct {
 
 	asked *versionOnce
 
-	Turbo *TurboJPEG // libjpeg-turbo for JPEG files, nil when there is none
+	picture.Decoder // of still pictures and maps
 
 	// MaxSoundBytes bounds the memory of one decoded segment of sound, 0: DefaultMaxSoundBytes. A longer
 	// segment is an error of reason too_long, never cut in silence.
@@ -61,7 +62,7 @@ type Tools struct {
 func FindTools(_ context.Context) *Tools {
 	t := &Tools{}
 	t.findFFmpeg()
-	t.Turbo = openTurboJPEG()
+	t.Turbo = picture.OpenTurboJPEG()
 	return t
 }
 

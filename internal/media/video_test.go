@@ -13,10 +13,12 @@ import (
 	"time"
 
 	"prep/internal/fault"
+	"prep/internal/infile"
+	"prep/internal/media/container"
 )
 
 // decodeAll probes a file and decodes its pictures and its sound in one run.
-func decodeAll(t testing.TB, tools *Tools, path string, seg Segment, clips int) (*Video, Timing, error) {
+func decodeAll(t testing.TB, tools *Tools, path string, seg Segment, clips int) (*Video, container.Timing, error) {
 	t.Helper()
 	timing, err := tools.ProbeTiming(context.Background(), path)
 	if err != nil {
@@ -303,7 +305,7 @@ func TestMalformedVideos(t *testing.T) {
 				if !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "0x") {
 					t.Errorf("the error does not name the file, or names an address: %v", err)
 				}
-				if p := (*panicError)(nil); errors.As(err, &p) {
+				if p := (*infile.PanicError)(nil); errors.As(err, &p) {
 					t.Errorf("%s", p.Stack)
 				}
 			} else if len(v.Clips) != 1 || v.Clips[0].Frames[0] == nil || v.Clips[0].Frames[1] == nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/jfreymuth/vorbis"
 
 	"prep/internal/fault"
+	"prep/internal/infile"
 )
 
 // Vorbis packets are decoded by github.com/jfreymuth/vorbis. The headers are looked over here first, because
@@ -19,9 +20,9 @@ const (
 )
 
 // openVorbis reads and checks the three headers.
-func openVorbis(in *soundFile) (*oggSound, error) {
+func openVorbis(in *infile.File) (*oggSound, error) {
 	bad := func(what string) (*oggSound, error) {
-		return nil, fault.Corruptf("bad_header", "%s: %s", in.path, what)
+		return nil, fault.Corruptf("bad_header", "%s: %s", in.Path, what)
 	}
 	o := newOggStream(in)
 	packets, err := o.headerPackets(3, maxVorbisHeaders)
@@ -37,7 +38,7 @@ func openVorbis(in *soundFile) (*oggSound, error) {
 		rate = 0
 	}
 	f := soundFormat{rate: int(rate), channels: int(id[11]), frames: -1, codec: "vorbis"}
-	if err := f.check(in.path); err != nil {
+	if err := f.check(in.Path); err != nil {
 		return nil, err
 	}
 	if short, long := id[28]&15, id[28]>>4; short < 6 || long > 13 || short > long {

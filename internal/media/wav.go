@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"prep/internal/fault"
+	"prep/internal/infile"
 )
 
 // A WAV file is "RIFF" size "WAVE" and then chunks: four characters, a 32-bit little-endian size, that many
@@ -40,13 +41,13 @@ const (
 	wavStreamed = 0x7fff0000
 )
 
-func parseWAV(in *soundFile) (*wavFile, error) {
-	head, err := in.head(0, 12)
+func parseWAV(in *infile.File) (*wavFile, error) {
+	head, err := in.Head(0, 12)
 	if err != nil {
 		return nil, err
 	}
 	if len(head) < 12 {
-		return nil, fault.Corruptf("bad_header", "%s: the WAV header is cut off", in.path)
+		return nil, fault.Corruptf("bad_header", "%s: the WAV header is cut off", in.Path)
 	}
 	w := &wavFile{order: binary.LittleEndian}
 	if string(head[:4]) == "RIFX" {
@@ -57,7 +58,7 @@ func parseWAV(in *soundFile) (*wavFile, error) {
 	var data, dataSize, data64 int64 = 0, 0, -1
 	pos := int64(12)
 	for chunks := 0; chunks < 10000 && !(haveFormat && data > 0); chunks++ {
-		head, err := in.head(pos, 8+64)
+		head, err := in.Head(pos, 8+64)
 		if err != nil {
 			return nil, err
 		}
@@ -74,7 +75,7 @@ func parseWAV(in *soundFile) (*wavFile, error) {
 				}
 			}
 		case "fmt ":
-			if err := w.parseFormat(in.path, body[:min(int64(len(body)), size)]); err != nil {
+			if err := w.parseFormat(in.Path, body[:min(int64(len(body)), size)]); err != nil {
 				return nil, err
 			}
 			haveFormat = true
@@ -92,21 +93,21 @@ func parseWAV(in *soundFile) (*wavFile, error) {
 	}
 	switch {
 	case data == 0:
-		return nil, fault.Corruptf("bad_header", "%s: a WAV file without sound (no data chunk)", in.path)
+		return nil, fault.Corruptf("bad_header", "%s: a WAV file without sound (no data chunk)", in.Path)
 	case !haveFormat:
-		return nil, fault.Corruptf("bad_header", "%s: a WAV file that does not say what its samples are (no fmt chunk)", in.path)
+		return nil, fault.Corruptf("bad_header", "%s: a WAV file that does not say what its samples are (no fmt chunk)", in.Path)
 	}
 	return w, w.setData(in, data, dataSize, riffSize)
 }
 
 // nextChunk is where the chunk after one of size bytes at pos begins. A chunk of odd size is followed by a
 // byte of padding, but for writers that have forgotten it.
-func nextChunk(in *soundFile, pos, size int64) (int64, error) {
+func nextChunk(in *infile.File, pos, size int64) (int64, error) {
 	end := pos + size
 	if size%2 == 0 {
 		return end, nil
 	}
-	b, err := in.head(end, 5)
+	b, err := in.Head(end, 5)
 	if err != nil {
 		return 0, err
 	}
@@ -183,15 +184,15 @@ func (w *wavFile) parseFormat(path string, b []byte) error {
 }
 
 // setData settles how many frames there are and how many were declared.
-func (w *wavFile) setData(in *soundFile, offset, size int64, riffSize uint32) error {
+func (w *wavFile) setData(in *infile.File, offset, size int64, riffSize uint32) error {
 	w.offset = offset
 	frame := int64(w.pcm.bytes * w.channels)
-	rest := in.size - offset
+	rest := in.Size - offset
 	streamed := size >= wavStreamed && size <= 0xffffffff && size > rest ||
 		rest-size >= 1<<32 // a size that has overflowed its 32 bits
 	if size == 0 && rest > 0 {
 		// What follows is sound, if it is not another chunk up to the end of the file.
-		b, err := in.head(offset, 8)
+		b, err := in.Head(offset, 8)
 		if err != nil {
 			return err
 		}
@@ -207,8 +208,8 @@ func (w *wavFile) setData(in *soundFile, offset, size int64, riffSize uint32) er
 		return err
 	}
 	// A recorder that was stopped has written more than its header knows.
-	if over := in.size - end; over >= 8 && int64(riffSize)+8 <= end {
-		b, err := in.head(end, 4)
+	if over := in.Size - end; over >= 8 && int64(riffSize)+8 <= end {
+		b, err := in.Head(end, 4)
 		if err != nil {
 			return err
 		}
@@ -222,10 +223,10 @@ func (w *wavFile) setData(in *soundFile, offset, size int64, riffSize uint32) er
 // pcmFile is an open file of plain samples: WAV, AIFF, AU, SPHERE.
 type pcmFile struct {
 	*wavFile
-	in *soundFile
+	in *infile.File
 }
 
-func openPCM(in *soundFile, parse func(*soundFile) (*wavFile, error)) (soundDecoder, error) {
+func openPCM(in *infile.File, parse func(*infile.File) (*wavFile, error)) (soundDecoder, error) {
 	w, err := parse(in)
 	return pcmFile{w, in}, err
 }
@@ -243,7 +244,7 @@ func (w pcmFile) decode(t *Tools, seg Segment) (*Sound, error) {
 		s.Notes = append(s.Notes, fmt.Sprintf("cut off: %.3f s of the %.3f s that the header promises",
 			float64(w.there)/float64(w.rate), s.DeclaredSeconds))
 	}
-	first, last, err := t.span(s, w.soundFormat, w.in.path, seg, w.there)
+	first, last, err := t.span(s, w.soundFormat, w.in.Path, seg, w.there)
 	if err != nil {
 		return nil, err
 	}
@@ -252,7 +253,7 @@ func (w pcmFile) decode(t *Tools, seg Segment) (*Sound, error) {
 		return nil, err
 	}
 	if w.kind == pcmFloat {
-		if err := s.checkFinite(w.in.path); err != nil {
+		if err := s.checkFinite(w.in.Path); err != nil {
 			return nil, err
 		}
 	}

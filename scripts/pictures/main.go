@@ -22,6 +22,7 @@ import (
 
 	"prep/internal/fault"
 	"prep/internal/media"
+	"prep/internal/media/picture"
 	"prep/internal/vision"
 )
 
@@ -42,7 +43,7 @@ type result struct {
 }
 
 func main() {
-	var o media.PictureOptions
+	var o picture.Options
 	flag.StringVar(&o.Decoder, "decoder", "go", "of JPEG files: go or turbo")
 	flag.StringVar(&o.Alpha, "alpha", "drop", "white, black or drop")
 	flag.StringVar(&o.Depth16, "depth16", "clip", "scale or clip")
@@ -70,7 +71,7 @@ func main() {
 	}
 }
 
-func run(r *result, tools *media.Tools, o media.PictureOptions, runs int, dump string) error {
+func run(r *result, tools *media.Tools, o picture.Options, runs int, dump string) error {
 	data, err := os.ReadFile(r.Path)
 	if err != nil {
 		return err

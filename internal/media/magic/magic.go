@@ -1,0 +1,69 @@
+// Package magic tells formats of files by their first bytes, for messages and for what is left to ffmpeg.
+package magic
+
+import "fmt"
+
+// Quote shows the first bytes of a file to a person.
+func Quote(head []byte) string {
+	head = head[:min(len(head), 12)]
+	for _, c := range head {
+		if c < ' ' || c > '~' {
+			return fmt.Sprintf("bytes % x", head)
+		}
+	}
+	return fmt.Sprintf("%q", head)
+}
+
+// Foreign names formats that are ffmpeg's, by their magic numbers.
+func Foreign(b []byte) string {
+	for _, m := range foreignMagic {
+		if len(b) >= m.at+len(m.magic) && string(b[m.at:m.at+len(m.magic)]) == m.magic {
+			return m.name
+		}
+	}
+	switch {
+	case len(b) > 188*2 && b[0] == 0x47 && b[188] == 0x47 && b[188*2] == 0x47:
+		return "MPEG transport stream"
+	case len(b) > 4+192 && b[4] == 0x47 && b[4+192] == 0x47:
+		return "MPEG transport stream"
+	case isADTS(b):
+		return "AAC"
+	}
+	return ""
+}
+
+var foreignMagic = []struct {
+	at    int
+	magic string
+	name  string
+}{
+	{4, "ftyp", "MP4"},
+	{4, "moov", "QuickTime"},
+	{4, "mdat", "QuickTime"},
+	{4, "wide", "QuickTime"},
+	{0, "\x1a\x45\xdf\xa3", "Matroska"},
+	{8, "AVI ", "AVI"},
+	{0, "FLV\x01", "Flash video"},
+	{0, "\x30\x26\xb2\x75\x8e\x66\xcf\x11", "Windows Media"},
+	{0, "\x00\x00\x01\xba", "MPEG program stream"},
+	{0, "\x00\x00\x01\xb3", "MPEG video"},
+	{0, "#!AMR", "AMR"},
+	{0, "caff", "Core Audio"},
+	{0, "wvpk", "WavPack"},
+	{0, "MAC ", "Monkey's Audio"},
+	{0, "TTA1", "True Audio"},
+	{0, "\x0b\x77", "AC-3"},
+	{0, "riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb", "Wave64"},
+}
+
+// isADTS looks for two AAC frames in a row: 12 bits of sync, layer 00, 13 bits of frame length.
+func isADTS(b []byte) bool {
+	sync := func(b []byte) int {
+		if len(b) < 7 || b[0] != 0xff || b[1]&0xf6 != 0xf0 {
+			return 0
+		}
+		return int(b[3]&3)<<11 | int(b[4])<<3 | int(b[5])>>5
+	}
+	n := sync(b)
+	return n >= 7 && n+7 <= len(b) && sync(b[n:]) >= 7
+}

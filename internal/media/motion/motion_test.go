@@ -1,0 +1,199 @@
+package motion_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"prep/internal/fault"
+	"prep/internal/media/motion"
+)
+
+func readMotion(t testing.TB, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// motionRow is row i of every recording of the tests: as testdata/motion/make.py.
+func motionRow(i int) (t float64, v [6]float64) {
+	for c := range v {
+		v[c] = 0.25*float64(i) + float64(c)
+	}
+	return 0.005*float64(i) + 1, v
+}
+
+// splice overwrites the bytes from at on.
+func splice(data []byte, at int, b string) []byte {
+	out := bytes.Clone(data)
+	copy(out[at:], b)
+	return out
+}
+
+// npyHead is an NPY file without its numbers.
+func npyHead(header string) []byte {
+	b := binary.LittleEndian.AppendUint16([]byte("\x93NUMPY\x01\x00"), uint16(len(header)))
+	return append(b, header...)
+}
+
+// motionTable writes 40 rows under a header; the verbs of row are the time and the six values.
+func motionTable(header, row string, scale float64) string {
+	var b strings.Builder
+	b.WriteString(header)
+	for i := range 40 {
+		t, v := motionRow(i)
+		fmt.Fprintf(&b, row, t*scale, v[0], v[1], v[2], v[3], v[4], v[5])
+	}
+	return b.String()
+}
+
+// Every way in which a recording is kept.
+func TestDecodeMotion(t *testing.T) {
+	const seven = "%g,%g,%g,%g,%g,%g,%g\n"
+	for _, c := range []struct {
+		name        string
+		data        string
+		options     motion.Options
+		accel, gyro string // units
+		clocked     bool
+	}{
+		{"Ego4D", motionTable("component_idx,component_timestamp_ms,canonical_timestamp_ms,gyro_x,gyro_y,gyro_z,accl_x,accl_y,accl_z\n", "0,77,%[1]g,%[5]g,%[6]g,%[7]g,%[2]g,%[3]g,%[4]g\n", 1000), motion.Options{}, "", "", true},
+		{"EuRoC", motionTable("#timestamp [ns],w_RS_S_x [rad s^-1],w_RS_S_y [rad s^-1],w_RS_S_z [rad s^-1],a_RS_S_x [m s^-2],a_RS_S_y [m s^-2],a_RS_S_z [m s^-2]\n", "%[1]g,%[5]g,%[6]g,%[7]g,%[2]g,%[3]g,%[4]g\r\n", 1e9), motion.Options{}, "m/s2", "rad/s", true},
+		{"short names", motionTable("t,ax,ay,az,gx,gy,gz\n", seven, 1), motion.Options{}, "", "", true},
+		{"ROS", motionTable("time;linear_acceleration.x;linear_acceleration.y;linear_acceleration.z;angular_velocity.x;angular_velocity.y;angular_velocity.z\n", strings.ReplaceAll(seven, ",", ";"), 1e6), motion.Options{}, "", "", true},
+		{"units in the names", motionTable("time_ms\tacc_x_g\tacc_y_g\tacc_z_g\tgyr_x_dps\tgyr_y_dps\tgyr_z_dps\n", strings.ReplaceAll(seven, ",", "\t"), 1e3), motion.Options{}, "g", "deg/s", true},
+		{"units in brackets", motionTable("Timestamp (us),Accelerometer X (m/s²),Accelerometer Y (m/s²),Accelerometer Z (m/s²),Gyroscope X (°/s),Gyroscope Y (°/s),Gyroscope Z (°/s)\n", seven, 1e6), motion.Options{}, "m/s2", "deg/s", true},
+		{"notes, quotes, spaces and a byte order mark", motionTable("\ufeff# phone on the head\n# 200 Hz\n\n\"time\", \"ax\", \"ay\", \"az\", \"gx\", \"gy\", \"gz\"\n", "\"%g\", %g, %g, %g, %g, %g, %g\n", 1), motion.Options{}, "", "", true},
+		{"own names", motionTable("a,b,c,d,e,f,clock\n", "%[2]g,%[3]g,%[4]g,%[5]g,%[6]g,%[7]g,%[1]g\n", 1), motion.Options{Columns: []string{"clock", "a", "b", "c", "d", "e", "f"}}, "", "", true},
+		{"no header", motionTable("", "9,"+seven, 1), motion.Options{Columns: strings.Fields("1 2 3 4 5 6 7")}, "", "", true},
+		{"no times", motionTable("ax,ay,az,gx,gy,gz\n", "%[2]g,%[3]g,%[4]g,%[5]g,%[6]g,%[7]g\n", 1), motion.Options{Rate: 200}, "", "", false},
+		{"NPY [n,6]", string(readMotion(t, "n6.npy")), motion.Options{Rate: 200}, "", "", false},
+		{"NPY [6,n]", string(readMotion(t, "6n.npy")), motion.Options{Rate: 200}, "", "", false},
+		{"NPY [n,7]", string(readMotion(t, "n7_fortran.npy")), motion.Options{}, "", "", true},
+		{"NPY, named fields", string(readMotion(t, "named.npy")), motion.Options{}, "", "", true},
+		{"Parquet", string(readMotion(t, "named.parquet")), motion.Options{}, "", "", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m, err := motion.Decode(t.Context(), []byte(c.data), c.options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(m.Time) != 40 || m.AccelUnit != c.accel || m.GyroUnit != c.gyro || m.Clocked != c.clocked || m.Disordered != 0 {
+				t.Fatalf("%d rows, units %q and %q, clocked %v, %d out of order", len(m.Time), m.AccelUnit, m.GyroUnit, m.Clocked, m.Disordered)
+			}
+			for i := range m.Time {
+				want, v := motionRow(i)
+				if !c.clocked {
+					want--
+				}
+				if math.Abs(m.Time[i]-want) > 1e-9 {
+					t.Fatalf("row %d is at %.9f s, want %.9f", i, m.Time[i], want)
+				}
+				for k := range v {
+					if m.Values[k][i] != float32(v[k]) {
+						t.Fatalf("row %d channel %d is %g, want %g", i, k, m.Values[k][i], v[k])
+					}
+				}
+			}
+		})
+	}
+}
+
+// Ego4D's documentation warns of times that are missing, repeat or go back, and of missing values.
+func TestMotionOutOfOrder(t *testing.T) {
+	m, err := motion.Decode(t.Context(), []byte("canonical_timestamp_ms,accl_x,accl_y,accl_z,gyro_x,gyro_y,gyro_z\n"+
+		"10,1,1,1,1,1,1\n,2,2,2,2,2,2\n5,3,3,3,3,3,3\n15,,4,4,4,4,nan\n10,5,5,5,5,5,5\n20,6,6,6,6,6,6\n25,7,7"), motion.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fmt.Sprint(m.Time) != "[0.005 0.01 0.015 0.02]" || m.Disordered != 2 {
+		t.Errorf("times %v, %d out of order", m.Time, m.Disordered)
+	}
+	if fmt.Sprint(m.Values[1]) != "[3 1 4 6]" || !math.IsNaN(float64(m.Values[0][2])) || !math.IsNaN(float64(m.Values[5][2])) {
+		t.Errorf("values %v", m.Values)
+	}
+}
+
+// Broken, foreign and hostile recordings, and the error that each gets.
+func TestMalformedMotion(t *testing.T) {
+	parquet, npy := readMotion(t, "named.parquet"), readMotion(t, "n6.npy")
+	const corrupt, unsupported = fault.Corrupt, fault.Unsupported
+	const header = "t,ax,ay,az,gx,gy,gz\n"
+	for _, c := range []struct {
+		name    string
+		data    string
+		options motion.Options
+		kind    fault.Kind
+		reason  string
+		words   string
+	}{
+		{"nothing", "", motion.Options{}, corrupt, "empty_file", "0 bytes"},
+		{"zeros", string(make([]byte, 512)), motion.Options{}, corrupt, "not_motion", "00 00"},
+		{"a picture", "\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", motion.Options{}, corrupt, "not_motion", "CSV, NPY and Parquet"},
+		{"a web page", "<html>login</html>\n", motion.Options{}, corrupt, "not_motion", "1 columns"},
+		{"other columns", "lat,lon,alt,speed,heading,fix\n1,2,3,4,5,6\n", motion.Options{}, corrupt, "missing_columns", "accelerometer x"},
+		{"no gyroscope", "t,ax,ay,az,temp,hum\n1,2,3,4,5,6\n", motion.Options{}, corrupt, "missing_columns", "gyroscope x, gyroscope y, gyroscope z"},
+		{"no header", "1,2,3,4,5,6,7\n", motion.Options{}, corrupt, "missing_columns", "imu.columns"},
+		{"no such column", header, motion.Options{Columns: strings.Fields("a b c d e f")}, corrupt, "missing_columns", `"a"`},
+		{"five columns named", header, motion.Options{Columns: strings.Fields("a b c d e")}, fault.Usage, "", "six"},
+		{"a header alone", header, motion.Options{}, corrupt, "too_few_rows", "0 of 0"},
+		{"one row", header + "1,2,3,4,5,6,7\n", motion.Options{}, corrupt, "too_few_rows", "1 of 1"},
+		{"no times in the rows", header + ",2,3,4,5,6,7\n,2,3,4,5,6,7\n", motion.Options{}, corrupt, "too_few_rows", "0 of 2"},
+		{"a word", header + "1,2,3,4,5,6,7\n1.01,2,3,fast,5,6,7\n", motion.Options{}, corrupt, "corrupt_motion", `CSV:3: az "fast"`},
+		{"five rows a second", header + "1,2,3,4,5,6,7\n1.2,2,3,4,5,6,7\n1.4,2,3,4,5,6,7\n", motion.Options{}, corrupt, "bad_times", "imu.time_unit"},
+		{"no rate", "ax,ay,az,gx,gy,gz\n2,3,4,5,6,7\n", motion.Options{}, fault.Usage, "", "imu.rate"},
+		{"Parquet: cut off", string(parquet[:len(parquet)-9]), motion.Options{}, corrupt, "corrupt_motion", "Parquet"},
+		{"Parquet: damaged", string(splice(parquet, len(parquet)-8, "\xff\xff\xff\x7f")), motion.Options{}, corrupt, "corrupt_motion", "Parquet"},
+		{"Parquet: pages damaged", string(splice(parquet, 60, strings.Repeat("\xff", 400))), motion.Options{}, corrupt, "corrupt_motion", "Parquet"},
+		{"NPY: cut off", string(npy[:len(npy)-4]), motion.Options{Rate: 200}, corrupt, "truncated", "more than"},
+		{"NPY: a vector", string(npyHead("{'descr': '|u1', 'fortran_order': False, 'shape': (0,), }")), motion.Options{}, unsupported, "unsupported_motion", "[n,6]"},
+		{"NPY: which axis", string(append(npyHead("{'descr': '|u1', 'fortran_order': False, 'shape': (6, 7), }"), make([]byte, 42)...)), motion.Options{}, unsupported, "unsupported_motion", "which axis"},
+		{"NPY: pickled", string(npyHead("{'descr': '|O', 'fortran_order': False, 'shape': (6, 9), }")), motion.Options{}, unsupported, "unsupported_motion", "|O"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := motion.Decode(t.Context(), []byte(c.data), c.options)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			if k, r := fault.KindOf(err), fault.ReasonOf(err); k != c.kind || c.reason != "" && r != c.reason || !strings.Contains(err.Error(), c.words) {
+				t.Errorf("got %v %s: %v; want %v %s with %q", k, r, err, c.kind, c.reason, c.words)
+			}
+		})
+	}
+}
+
+func FuzzDecodeMotion(f *testing.F) {
+	for _, name := range []string{"n6.npy", "n7_fortran.npy", "named.npy", "named.parquet"} {
+		f.Add(readMotion(f, name))
+	}
+	f.Add([]byte(motionTable("#timestamp [ns],w_x,w_y,w_z,a_x [m s^-2],a_y,a_z\n", "%g,%g,%g,%g,%g,%g,%g\n", 1e9)))
+	f.Add([]byte(motionTable("t;ax;ay;az;gx;gy;gz\n", "%g;%g;%g;%g;%g;%g;nan\n", 1)))
+	f.Add([]byte(motionTable("timestamp [ns],ax,ay,az,gx,gy,gz\n", "%g,%g,%g,%g,%g,%g,%g\n", 1e-320))) // one time once they are seconds
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m, err := motion.Decode(t.Context(), data, motion.Options{Rate: 400})
+		if err != nil {
+			if k := fault.KindOf(err); k != fault.Corrupt && k != fault.Unsupported {
+				t.Fatalf("%v: %v", k, err)
+			}
+			return
+		}
+		for i := 1; i < len(m.Time); i++ {
+			if !(m.Time[i] > m.Time[i-1]) {
+				t.Fatalf("time %d is %g after %g", i, m.Time[i], m.Time[i-1])
+			}
+		}
+		for _, v := range m.Values {
+			if len(v) != len(m.Time) {
+				t.Fatalf("%d values at %d times", len(v), len(m.Time))
+			}
+		}
+	})
+}
