@@ -183,7 +183,7 @@ class Captions:
             bare = name.rstrip(";")
             number = r.choice([r.randrange(0x110000), r.randrange(0x180), r.randrange(0x10000), 0x110000, 10**12])
             return r.choice(["&" + name, "&" + bare + ";", "&" + bare, "&" + bare.upper() + ";", "&" + bare + "x;", "&amp;" + bare + ";",
-                             "&amp;amp;" + name, f"&#{number};", f"&#{number}", f"&#x{number:x};", f"&#X{number:X}", "&#59;", "&#", "&#x",
+                             "&amp;amp;" + name, "&" + r.choice(["amp;", "AMP;", "#38;", "#x26;"]) * r.randint(1, 40) + name, f"&#{number};", f"&#{number}", f"&#x{number:x};", f"&#X{number:X}", "&#59;", "&#", "&#x",
                              "&;", "&", " ", "<", "\n", "word", r.choice(SENTENCES), "&" + "a" * r.randint(20, 40) + ";",
                              "&lt;b&gt;" + bare, "&" + bare + "日本;", "&AMP" + name])
         return "".join(unit() for _ in range(r.randint(1, 8)))

@@ -26,8 +26,9 @@ import (
 const maxSegment = 1_000_000
 
 // maxWork bounds how many characters are looked at for one segment. The original repeats its steps until
-// nothing changes, which text nested for the purpose ("&amp;amp;amp;amp;...") delays by its own length
-// squared. A caption of 1,000 characters may be nested 60,000 deep before this changes the result.
+// nothing changes, which text written for the purpose delays by its own length squared: references nested in
+// one another ("&amp;amp;amp;amp;...") in ways that skipNested does not see through. A caption of 1,000
+// characters may be nested 60,000 deep before this changes the result.
 const maxWork = 1 << 26
 
 // FixText returns s repaired. Invalid UTF-8 in s reads as U+FFFD, surrogates encoded as three bytes as
@@ -68,28 +69,36 @@ func untouched(s string) bool {
 // fixSegment applies all steps until nothing changes.
 func fixSegment(t []rune, unescape bool) []rune {
 	for work := 0; work < maxWork; work += len(t) + 1 {
-		fixed := t
+		plain := t
 		if unescape {
-			fixed = unescapeHTML(fixed)
+			plain = unescapeHTML(t)
 		}
-		if !isASCII(fixed) {
-			fixed = fixEncoding(fixed)
-			fixed = fixC1(fixed)
-			fixed = expand(fixed, latinLigature)
-			fixed = expand(fixed, standardWidth)
-			fixed = expand(fixed, straightQuote)
-		}
-		fixed = fixLineBreaks(fixed)
-		fixed = fixSurrogates(fixed)
-		fixed = removeTerminalEscapes(fixed)
-		fixed = removeControls(fixed)
-		fixed = nfc(fixed)
+		fixed := fixPlain(plain)
 		if slices.Equal(fixed, t) {
 			break
+		}
+		if unescape && slices.Equal(fixed, plain) { // nothing but references is left to do
+			fixed = skipNested(fixed)
 		}
 		t = fixed
 	}
 	return t
+}
+
+// fixPlain applies the steps behind the replacement of references once.
+func fixPlain(t []rune) []rune {
+	if !isASCII(t) {
+		t = fixEncoding(t)
+		t = fixC1(t)
+		t = expand(t, latinLigature)
+		t = expand(t, standardWidth)
+		t = expand(t, straightQuote)
+	}
+	t = fixLineBreaks(t)
+	t = fixSurrogates(t)
+	t = removeTerminalEscapes(t)
+	t = removeControls(t)
+	return nfc(t)
 }
 
 func isASCII(t []rune) bool {
@@ -107,21 +116,10 @@ func unescapeHTML(t []rune) []rune {
 	var out []rune
 	last := 0
 	for i := 0; i < len(t); i++ {
-		if t[i] != '&' {
+		j := referenceEnd(t, i)
+		if j == 0 {
 			continue
 		}
-		j := i + 1
-		if j < len(t) && t[j] == '#' {
-			j++
-		}
-		name := j
-		for j < len(t) && j-name < 25 && (isLatin(t[j]) || t[j] >= '0' && t[j] <= '9') {
-			j++
-		}
-		if j == name || j-name > 24 || j == len(t) || t[j] != ';' {
-			continue
-		}
-		j++
 		if s, ok := reference(string(t[i:j])); ok {
 			out = append(out, t[last:i]...)
 			out = append(out, []rune(s)...)
@@ -131,6 +129,61 @@ func unescapeHTML(t []rune) []rune {
 	}
 	if last == 0 {
 		return t
+	}
+	return append(out, t[last:]...)
+}
+
+// referenceEnd returns where what looks like a reference and begins at i ends, 0 if there is none.
+func referenceEnd(t []rune, i int) int {
+	if t[i] != '&' {
+		return 0
+	}
+	j := i + 1
+	if j < len(t) && t[j] == '#' {
+		j++
+	}
+	name := j
+	for j < len(t) && j-name < 25 && (isLatin(t[j]) || t[j] >= '0' && t[j] <= '9') {
+		j++
+	}
+	if j == name || j-name > 24 || j == len(t) || t[j] != ';' {
+		return 0
+	}
+	return j + 1
+}
+
+// skipNested does several passes of unescapeHTML at once over text like "&amp;amp;amp;lt;", of which each pass
+// takes one "amp;": as many as leave two in every such reference, so that no neighbour sees a difference. It
+// does nothing where the next pass would do something else as well.
+func skipNested(t []rune) []rune {
+	type run struct{ at, unit, count int } // behind the ampersand
+	var runs []run
+	least := len(t)
+	for i := 0; i < len(t); i++ {
+		j := referenceEnd(t, i)
+		if j == 0 {
+			continue
+		}
+		if s, ok := reference(string(t[i:j])); ok {
+			if s != "&" {
+				return t
+			}
+			r := run{i + 1, j - i - 1, 1}
+			for unit := t[r.at:j]; j+r.unit <= len(t) && slices.Equal(t[j:j+r.unit], unit); j += r.unit {
+				r.count++
+			}
+			runs, least = append(runs, r), min(least, r.count)
+		}
+		i = j - 1
+	}
+	if len(runs) == 0 || least <= 2 {
+		return t
+	}
+	out := make([]rune, 0, len(t))
+	last := 0
+	for _, r := range runs {
+		out = append(out, t[last:r.at]...)
+		last = r.at + (least-2)*r.unit
 	}
 	return append(out, t[last:]...)
 }

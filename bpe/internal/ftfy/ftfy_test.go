@@ -1,6 +1,8 @@
 package ftfy
 
 import (
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -70,4 +72,45 @@ func TestFixTextNested(t *testing.T) {
 		t.Errorf("%.40q", got)
 	}
 	FixText("&" + strings.Repeat("amp;", 240_000)) // hangs without it
+}
+
+// plainFixSegment is fixSegment step by step.
+func plainFixSegment(t []rune) []rune {
+	for {
+		fixed := fixPlain(unescapeHTML(t))
+		if slices.Equal(fixed, t) {
+			return t
+		}
+		t = fixed
+	}
+}
+
+// TestNestedReferences: skipping passes changes nothing.
+func TestNestedReferences(t *testing.T) {
+	rng := rand.New(rand.NewPCG(4, 2))
+	units := []string{"&", "&", "amp;", "amp;amp;amp;amp;", "AMP;AMP;AMP;AMP;AMP;", "#38;", "#38;#38;#38;", "#x26;#x26;", "amp", ";", "lt;", "eacute;", "ÃƒÂ©", "é", "Ã", " ", "a", "\x1b[", "\r", "fi;", "#39;", "’", "nbsp;", "ГўВЂВ"}
+	for range 20000 {
+		var s strings.Builder
+		for range 1 + rng.IntN(12) {
+			u := units[rng.IntN(len(units))]
+			s.WriteString(u)
+			if rng.IntN(4) == 0 {
+				s.WriteString(strings.Repeat(u, rng.IntN(6)))
+			}
+		}
+		in := decode(s.String())
+		if got, want := fixSegment(in, true), plainFixSegment(in); !slices.Equal(got, want) {
+			t.Fatalf("%q becomes %q, want %q", s.String(), string(got), string(want))
+		}
+	}
+}
+
+// TestDeepReferences: nesting as deep as a segment is long comes to its end all the same.
+func TestDeepReferences(t *testing.T) {
+	for _, unit := range []string{"amp;", "AMP;", "#38;", "#x26;"} {
+		deep := strings.Repeat(unit, (maxSegment-10)/len(unit))
+		if got := FixText("é &" + deep + "lt;"); got != "é <" {
+			t.Errorf("%s: %d bytes are left", unit, len(got))
+		}
+	}
 }
