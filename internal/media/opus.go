@@ -21,8 +21,11 @@ const (
 	maxOpusHeaders = 4 << 20 // cover art lies in the comments
 	maxOpusFrames  = 5760    // 120 ms, the longest packet
 
-	// opusRunIn is decoded and dropped before a segment. 80 ms are asked for (RFC 7845, 4.6); after two
-	// nothing is left of where decoding began.
+	// opusRunIn is decoded and dropped before a segment. 80 ms are asked for (RFC 7845, 4.6). CELT has then
+	// forgotten where decoding began. SILK's predictors work on rounded samples and keep small differences alive:
+	// in a minute of speech at 16 kbit/s, segments after two seconds of running in are off by 1e-4 on average and
+	// 6e-3 at most from the file decoded whole, after ten by 1.5e-5 and 4e-3. Where decoding begins depends on
+	// the file and the segment alone, so that a segment is always the same.
 	opusRunIn = 2 * opusRate
 )
 
