@@ -33,6 +33,12 @@ expect() {
 	fi
 }
 
+# refuse NAME STATUS PATTERN COMMAND...: as expect, of a command that says what it found before it refuses: the
+# last line matches.
+refuse() {
+	expect "$1" "$2" "$3" bash -c '"$@" 2>.log.all; rc=$?; tail -n 1 .log.all >&2; exit $rc' _ "${@:4}"
+}
+
 # row NAME OUT KEY PATTERN: the ledger's row of the key, as inspect shows it.
 row() {
 	local name=$1 out=$2 key=$3 pattern=$4
@@ -138,6 +144,63 @@ if [ "$(id -u)" = 0 ]; then
 	fi
 else
 	left_out+=("unreadable files, read-only output, full disk (need root)")
+fi
+
+# --- training
+"$prep" ingest "$samples" --out shards-train --json >.log.json 2>.log.err
+mkdir -p sounds && cp "$samples"/audio/bee-sample-.wav sounds/a.wav && printf 'a bee that hums\n' >sounds/a.txt
+"$prep" ingest sounds --out shards-sounds --json >.log.json 2>.log.err
+printf 'not weights' >wrong.pth
+quick=(--epochs 1 --batch 16)
+expect "training on no shards" 3 'nowhere' "$prep" train nowhere
+refuse "nothing to train against" 3 'none of the 1 samples has an image' "$prep" train shards-sounds
+refuse "weights that are none" 3 'wrong.pth: it is neither' "$prep" train shards-train --run r-wrong --init wrong.pth
+refuse "a plugin that is not there" 4 'no PJRT plugin: .*/nowhere.so' "$prep" train shards-train --run r-plugin --device xla:/nowhere.so
+"$prep" train shards-train --run r-first --epochs 50 --batch 16 >.log.first.out 2>.log.first.err &
+first=$!
+for _ in $(seq 200); do
+	[ -s r-first/metrics.jsonl ] && break
+	sleep 0.1
+done
+rc=0
+"$prep" train shards-train --run r-first --resume >.log.out 2>.log.err || rc=$?
+if [ $rc = 4 ] && tail -n 1 .log.err | grep -q 'another prep is training in r-first' && kill -0 $first; then
+	printf 'ok    %-28s exit %-3s %s\n' "two trainers on one run" $rc "$(tail -n 1 .log.err)"
+else
+	failed=1
+	echo "WRONG two trainers on one run: exit $rc"
+	cat .log.err .log.first.err
+fi
+kill -INT $first
+rc=0
+wait $first || rc=$?
+if [ $rc = 130 ] && [ -n "$(ls r-first/checkpoints)" ] && grep -q -- '--resume' .log.first.err; then
+	printf 'ok    %-28s exit %-3s %s\n' "Ctrl-C in training" $rc "$(grep -- --resume .log.first.err)"
+else
+	failed=1
+	echo "WRONG Ctrl-C in training: exit $rc"
+	cat .log.first.err
+fi
+if [ "$(id -u)" = 0 ] && mkdir -p narrow && mount -t tmpfs -o size=2m tmpfs narrow 2>/dev/null; then
+	trap 'umount small narrow 2>/dev/null || true' EXIT
+	rc=0
+	"$prep" train shards-train --run narrow/run "${quick[@]}" >.log.out 2>.log.err || rc=$?
+	if [ $rc = 4 ] && [ "$(grep -c 'no space left' .log.err)" = 1 ] && [ -z "$(ls narrow/run/checkpoints)" ]; then
+		printf 'ok    %-28s exit %-3s %s\n' "full disk in a checkpoint" $rc "$(grep 'no space left' .log.err)"
+	else
+		failed=1
+		echo "WRONG full disk in a checkpoint: exit $rc"
+		cat .log.err
+		ls -R narrow
+	fi
+	mount -o remount,size=500m narrow
+	"$prep" train shards-train --run narrow/run --resume >.log.out 2>.log.err && "$prep" train shards-train --run r-whole "${quick[@]}" >.log.out 2>.log.err
+	for f in weights optimizer; do
+		cmp narrow/run/checkpoints/last/$f.safetensors r-whole/checkpoints/last/$f.safetensors || { failed=1; echo "WRONG: the $f differ once there is room"; }
+	done
+	echo "ok    and goes on to the same weights once there is room"
+else
+	left_out+=("full disk in a checkpoint (needs the right to mount)")
 fi
 
 # --- a signal

@@ -71,3 +71,21 @@ rm -rf "$work/flipped" "$work/run2"
 "$prep" ingest "$work/tree/pairs" --config "$work/flip.yaml" --out "$work/flipped" --json >/dev/null 2>&1
 "$prep" train "$work/flipped" --config "$work/noise.yaml" --run "$work/run2" --epochs 1 --json >"$work/train2.json" 2>"$work/train2.log"
 grep "mirrored at ingest" "$work/train2.log" # of several data sets each its own way: trainer's tests look at the pixels
+
+say "several data sets in one run: sound and text from one, depth from another, heat from a third; killed, and resumed"
+several=("$prep" train "$work/pairs" "$work/sunrgbd" "$work/llvip" --mix 2,1,1 --epochs 2 --set train.checkpoint_epochs=1 --json)
+rm -rf "$work/several" "$work/cut"
+"${several[@]}" --run "$work/several" >"$work/several.json" 2>"$work/several.log"
+grep -E 'keys [0-9a-f]+/' "$work/several.log"
+for p in text@pairs text@sunrgbd audio depth@pairs depth@sunrgbd thermal@pairs thermal@llvip imu; do
+  tail -n 1 "$work/several.json" | grep -q "\"image-$p\":{\"loss\":[0-9]" || { echo "no pair image-$p"; exit 1; }
+done
+"${several[@]}" --run "$work/cut" >/dev/null 2>&1 &
+until [ -e "$work/cut/checkpoints/last" ] || ! kill -0 $!; do sleep 0.1; done
+kill -KILL $! 2>/dev/null || echo "note: it was done before the signal came"
+wait $! 2>/dev/null || true
+"$prep" train "$work/pairs" "$work/sunrgbd" "$work/llvip" --run "$work/cut" --resume --json >/dev/null 2>"$work/cut.log" || { cat "$work/cut.log"; exit 1; }
+for f in weights optimizer; do
+  cmp "$work/several/checkpoints/last/$f.safetensors" "$work/cut/checkpoints/last/$f.safetensors"
+done
+echo "the same weights"

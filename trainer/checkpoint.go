@@ -182,6 +182,8 @@ func orNone(digest string) string {
 // A runDir is a run's folder, locked for as long as it is open.
 type runDir struct {
 	path    string
+	begun   bool   // it holds a run
+	made    string // the topmost folder that was made for it
 	unlock  func() error
 	metrics *os.File
 	events  *os.File         // TensorBoard's
@@ -210,9 +212,9 @@ const (
 	divergedFile   = "diverged.json"
 )
 
-// openRun makes or opens a run's folder. A new run wants a folder that is not there, empty, or only locked
-// once; a resumed one wants a run.
-func openRun(path string, c configs.Config, resume bool) (*runDir, error) {
+// openRun makes or opens a run's folder and locks it. A new run wants a folder that is not there, empty, or only
+// locked once, and becomes one by begin; a resumed one wants a run.
+func openRun(path string, resume bool) (*runDir, error) {
 	entries, err := os.ReadDir(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, explainDisk(path, err)
@@ -239,6 +241,7 @@ func openRun(path string, c configs.Config, resume bool) (*runDir, error) {
 	case !resume && foreign != "":
 		return nil, fault.Usagef("%s is not empty (%s); a run needs a folder of its own, name another with --run", path, foreign)
 	}
+	made := firstMissing(path)
 	if err := os.MkdirAll(filepath.Join(path, checkpointsDir), 0o777); err != nil {
 		return nil, explainDisk(path, err)
 	}
@@ -246,15 +249,37 @@ func openRun(path string, c configs.Config, resume bool) (*runDir, error) {
 	if err != nil {
 		return nil, explainDisk(path, err)
 	}
-	d := &runDir{path: path, unlock: unlock, create: func(path string) (syncWriter, error) { return os.Create(path) }}
-	if err := d.begin(c, resume); err != nil {
+	d := &runDir{path: path, begun: resume, made: made, unlock: unlock, create: func(path string) (syncWriter, error) { return os.Create(path) }}
+	if err := d.clear(); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
 	return d, nil
 }
 
-// begin writes the configuration of a new run and clears what a killed one left half written.
-func (d *runDir) begin(c configs.Config, resume bool) error {
+// firstMissing is the topmost folder on a path that is not there, "" when all are.
+func firstMissing(path string) string {
+	missing := ""
+	for path = filepath.Clean(path); ; path = filepath.Dir(path) {
+		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+			return missing
+		}
+		missing = path
+	}
+}
+
+// withdraw takes away the folders of a run that never began, as far as they were made for it.
+func (d *runDir) withdraw() {
+	_ = os.Remove(filepath.Join(d.path, lockFile))
+	_ = os.Remove(filepath.Join(d.path, checkpointsDir))
+	for path := filepath.Clean(d.path); d.made != ""; path = filepath.Dir(path) {
+		if os.Remove(path) != nil || path == d.made {
+			return
+		}
+	}
+}
+
+// clear removes what a killed run left half written.
+func (d *runDir) clear() error {
 	for _, dir := range []string{d.path, filepath.Join(d.path, checkpointsDir)} {
 		entries, err := os.ReadDir(dir)
 		if err != nil {
@@ -268,9 +293,12 @@ func (d *runDir) begin(c configs.Config, resume bool) error {
 			}
 		}
 	}
-	if resume {
-		return nil
-	}
+	return nil
+}
+
+// begin makes a new run of the folder: it writes its configuration. What could go wrong before the first step has
+// to be behind it, so that a wrong option leaves nothing that the next try would be refused for.
+func (d *runDir) begin(c configs.Config) error {
 	var b bytes.Buffer
 	b.WriteString("# The effective configuration of this run.\n")
 	if err := encodeYAML(&b, c); err != nil {
@@ -283,6 +311,7 @@ func (d *runDir) begin(c configs.Config, resume bool) error {
 	if err := os.Rename(aside, filepath.Join(d.path, configFile)); err != nil {
 		return explainDisk(d.path, err)
 	}
+	d.begun = true
 	return syncFolder(d.path)
 }
 
@@ -655,6 +684,9 @@ func (d *runDir) close() error {
 	}
 	if d.events != nil {
 		err = errors.Join(err, d.events.Close())
+	}
+	if !d.begun {
+		d.withdraw() // still locked
 	}
 	return errors.Join(err, d.unlock())
 }

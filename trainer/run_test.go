@@ -314,6 +314,33 @@ func (f full) Write(b []byte) (int, error) {
 	return f.syncWriter.Write(b)
 }
 
+// A run that does not come to its first step leaves nothing behind, so that the next try finds room: neither in a
+// folder that it made nor in one that was there.
+func TestFailedStartLeavesNothing(t *testing.T) {
+	base := t.TempDir()
+	there := filepath.Join(base, "there")
+	if err := os.Mkdir(there, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	weights := filepath.Join(base, "wrong.pth")
+	if err := os.WriteFile(weights, []byte("no weights"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{there, filepath.Join(base, "runs", "one")} {
+		c := small(t)
+		c.Train.Init = weights
+		o := options(dir, false)
+		if _, err := run(t.Context(), o, c, synthetic(8, sample.Image, sample.Text), testData); fault.KindOf(err) != fault.Input {
+			t.Fatal(err)
+		}
+		entries, err := os.ReadDir(base)
+		inside, _ := os.ReadDir(there)
+		if err != nil || len(entries) != 2 || len(inside) != 0 {
+			t.Fatalf("%v beside the weights and the folder, %v in it", entries, inside)
+		}
+	}
+}
+
 // A disk that fills up within a checkpoint costs that checkpoint, with one clear sentence, and no other.
 func TestFullDisk(t *testing.T) {
 	c := small(t)
@@ -322,8 +349,11 @@ func TestFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer e.close()
-	dir, err := openRun(filepath.Join(t.TempDir(), "run"), c, false)
+	dir, err := openRun(filepath.Join(t.TempDir(), "run"), false)
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := dir.begin(c); err != nil {
 		t.Fatal(err)
 	}
 	defer dir.close()
@@ -395,8 +425,11 @@ func TestBadInput(t *testing.T) {
 func TestDivergenceNamesTheBatch(t *testing.T) {
 	c := small(t)
 	path := filepath.Join(t.TempDir(), "run")
-	dir, err := openRun(path, c, false)
+	dir, err := openRun(path, false)
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := dir.begin(c); err != nil {
 		t.Fatal(err)
 	}
 	e, err := newEngine(c.Model, c.Train)

@@ -224,7 +224,7 @@ func run(ctx context.Context, o Options, c configs.Config, rows Rows, ids ...dat
 			c.Model.IMU.DropPath = c.Train.IMUDrop(len(pr.train), c.Model.IMU.DropPath)
 		}
 	}
-	dir, err := openRun(o.RunDir, asked, o.Resume)
+	dir, err := openRun(o.RunDir, o.Resume)
 	if err != nil {
 		return nil, err
 	}
@@ -275,6 +275,11 @@ func run(ctx context.Context, o Options, c configs.Config, rows Rows, ids ...dat
 	}
 	if st.Step == 0 {
 		if err := startScales(&c.Train, p, e, o.Log); err != nil {
+			return nil, err
+		}
+	}
+	if !o.Resume {
+		if err := dir.begin(asked); err != nil {
 			return nil, err
 		}
 	}

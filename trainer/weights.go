@@ -38,7 +38,7 @@ type WeightFile struct {
 
 // OpenWeights opens a file of weights in either format, or the weights of a checkpoint's folder after a check
 // of its hashes, or those of a run's newest whole checkpoint. Errors are fault.Input where there is no such
-// file, fault.Corrupt where it is damaged, and fault.Unsupported where it is of another kind.
+// file or it is none of weights that are read here, and fault.Corrupt where it is damaged.
 func OpenWeights(path string) (*WeightFile, error) {
 	info, err := os.Stat(path) // through links: caches keep weights behind them
 	if err != nil {
@@ -64,7 +64,9 @@ func OpenWeights(path string) (*WeightFile, error) {
 	w, err := readWeights(f, info.Size())
 	if err != nil {
 		f.Close()
-		// Both keep their kind; the file's name goes before what they say.
+		if fault.KindOf(err) == fault.Unsupported { // nothing that the machine lacks
+			return nil, fault.Inputf("%s: %w", path, err)
+		}
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	w.Path, w.file = path, f

@@ -157,7 +157,7 @@ func Check(ctx context.Context, checker []string, path string) (*Report, error) 
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
-		return nil, fault.Environmentf("plugin: %w", err)
+		return nil, fault.Environmentf("no PJRT plugin: %w; prep doctor lists those that are found and how to get one", err)
 	case !info.Mode().IsRegular():
 		return nil, fault.Environmentf("plugin %s is not a file", path)
 	}
