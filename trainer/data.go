@@ -620,13 +620,21 @@ func fill(dst, src []byte, size int, flip bool) {
 	}
 }
 
-// mirrorBytes copies rows of imageSize bytes back to front, eight bytes at a time: half of all pictures go
-// this way, and byte by byte it would cost several times the plain copy.
+// mirrorBytes copies rows of imageSize bytes back to front, 32 bytes at a time: half of all pictures go this
+// way, and byte by byte it would cost several times the plain copy. The lengths are spelled out for the compiler,
+// which then checks no bounds inside.
 func mirrorBytes(dst, src []byte) {
+	const block = 32
+	le := binary.LittleEndian
 	for len(src) >= imageSize && len(dst) >= imageSize {
 		d, s := (*[imageSize]byte)(dst), (*[imageSize]byte)(src)
-		for x := 0; x < imageSize; x += 8 {
-			binary.LittleEndian.PutUint64(d[x:x+8], bits.ReverseBytes64(binary.LittleEndian.Uint64(s[imageSize-8-x:imageSize-x])))
+		for x := 0; x < imageSize; x += block {
+			to, from := (*[block]byte)(d[x:]), (*[block]byte)(s[imageSize-block-x:])
+			a, b, c, e := le.Uint64(from[24:]), le.Uint64(from[16:]), le.Uint64(from[8:]), le.Uint64(from[:])
+			le.PutUint64(to[:], bits.ReverseBytes64(a))
+			le.PutUint64(to[8:], bits.ReverseBytes64(b))
+			le.PutUint64(to[16:], bits.ReverseBytes64(c))
+			le.PutUint64(to[24:], bits.ReverseBytes64(e))
 		}
 		dst, src = dst[imageSize:], src[imageSize:]
 	}
