@@ -51,11 +51,16 @@ func ClipLimits(samples, clips int) [][2]int {
 // of equal length, and channel 0 is transformed. Frames beyond the clip are 0 before normalising, as the
 // original pads. wave is not changed.
 func Clips(wave [][]float32, clips int, mean MeanMode) []float32 {
+	return ClipsInto(nil, wave, clips, mean)
+}
+
+// ClipsInto is Clips into the memory of dst, as far as it reaches.
+func ClipsInto(dst []float32, wave [][]float32, clips int, mean MeanMode) []float32 {
 	limits := ClipLimits(0, clips)
 	if len(wave) > 0 {
 		limits = ClipLimits(len(wave[0]), clips)
 	}
-	out := make([]float32, len(limits)*Bins*Frames)
+	out := sized(dst, len(limits)*Bins*Frames)
 	const padding = (0 - float32(normMean)) / normStd
 	for i := range out {
 		out[i] = padding

@@ -69,7 +69,10 @@ func polyphaseOf(from int) (*polyphase, error) {
 // "Digital Audio Resampling"). The result has ceil(len(x)*16000/from) samples, the quotient as a float32 as
 // torchaudio has it: one fewer where it is a hair above a whole number. At 16 kHz it is x itself.
 // A rate that is not positive, or that would need an absurdly long kernel, is an error.
-func Resample(x []float32, from int) ([]float32, error) {
+func Resample(x []float32, from int) ([]float32, error) { return ResampleInto(nil, x, from) }
+
+// ResampleInto is Resample into the memory of dst, as far as it reaches; x lies elsewhere.
+func ResampleInto(dst, x []float32, from int) ([]float32, error) {
 	if from == SampleRate || len(x) == 0 {
 		return x, nil
 	}
@@ -80,7 +83,7 @@ func Resample(x []float32, from int) ([]float32, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.run(x), nil
+	return p.run(dst, x), nil
 }
 
 func gcd(a, b int) int {
@@ -137,9 +140,9 @@ func newPolyphase(from, to int) (*polyphase, error) {
 	return p, nil
 }
 
-// run resamples x, zeros beyond its ends.
-func (p *polyphase) run(x []float32) []float32 {
-	out := make([]float32, p.length(len(x)))
+// run resamples x, zeros beyond its ends, into the memory of dst or new one.
+func (p *polyphase) run(dst, x []float32) []float32 {
+	out := sized(dst, p.length(len(x)))
 	// The periods first..last-1 read nothing beyond the ends of x.
 	periods := (len(out) + p.to - 1) / p.to
 	first := (p.width + p.from - 1) / p.from
@@ -149,14 +152,22 @@ func (p *polyphase) run(x []float32) []float32 {
 		return out
 	}
 	p.edge(x, out, 0, first)
-	inner, dst := x[first*p.from-p.width:], out[first*p.to:last*p.to]
+	inner, middle := x[first*p.from-p.width:], out[first*p.to:last*p.to]
 	from := 0
 	if vector != nil {
-		from = vector.resample(p, inner, dst)
+		from = vector.resample(p, inner, middle)
 	}
-	p.plain(inner[from/p.to*p.from:], dst[from:])
+	p.plain(inner[from/p.to*p.from:], middle[from:])
 	p.edge(x, out, last, periods)
 	return out
+}
+
+// sized is memory of n values: that of dst if it is enough. What is in it is undefined.
+func sized(dst []float32, n int) []float32 {
+	if cap(dst) >= n {
+		return dst[:n]
+	}
+	return make([]float32, n)
 }
 
 // length is the number of outputs of n samples.

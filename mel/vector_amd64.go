@@ -2,7 +2,10 @@
 
 package mel
 
-import "simd/archsimd"
+import (
+	"simd/archsimd"
+	"sync"
+)
 
 // variants are the vector kernels that this processor can run, the best first.
 var variants = func() (v []*kernels) {
@@ -70,6 +73,9 @@ func sums16(k []float32, y [][side]float32, o *[side]float32) {
 	s1.Store((*[16]float32)(o[16:]))
 }
 
+// resampling keeps the scratch of resample.
+var resampling = sync.Pool{New: func() any { return new([][side]float32) }}
+
 // resample gives each of 32 lanes a stretch of whole periods. A piece of all stretches at a time is
 // turned so that samples of the same place lie together, and the outputs are turned back. The last stretch
 // overlaps the one before.
@@ -82,7 +88,12 @@ func (sum summing) resample(p *polyphase, x, out []float32) int {
 	if each*side > 2*periods || n*p.to < 8 || rows > 8*piece {
 		return 0 // too little, or too long periods
 	}
-	in, sums := make([][side]float32, rows), make([][side]float32, n*p.to)
+	scratch := resampling.Get().(*[][side]float32)
+	defer resampling.Put(scratch)
+	if need := rows + n*p.to; cap(*scratch) < need {
+		*scratch = make([][side]float32, need)
+	}
+	in, sums := (*scratch)[:rows], (*scratch)[rows:rows+n*p.to]
 	at := func(lane int) int { return min(lane*each, periods-each) }
 	for done := 0; done < each; done += n {
 		done = min(done, each-n)

@@ -2,7 +2,10 @@
 
 package mel
 
-import "simd/archsimd"
+import (
+	"simd/archsimd"
+	"sync"
+)
 
 // The kernels with eight frames in lanes. Those with sixteen are made of them by vector_gen.go.
 
@@ -20,6 +23,9 @@ type spectra8 struct {
 	re, im, power [maxHalf][lanes8]float32
 	turned        [lanes8][lanes8]float32 // samples of the lanes: [sample][frame]
 }
+
+// scratch8 keeps what was used before.
+var scratch8 = sync.Pool{New: func() any { return new(spectra8) }}
 
 // turn gathers samples of all lanes' frames, hop apart, into turned.
 func (s *spectra8) turn(wave []float32, hop int) {
@@ -140,7 +146,8 @@ func blocks8(frames int, f func(first int)) (done int) {
 }
 
 func spectrogram8(wave []float32, window *[SpectrumLength]float32, hop int, power []float32, frames int) int {
-	s := new(spectra8)
+	s := scratch8.Get().(*spectra8)
+	defer scratch8.Put(s)
 	return blocks8(frames, func(first int) {
 		x := wave[first*hop:]
 		for i := 0; i < SpectrumLength; i += lanes8 {
@@ -159,7 +166,8 @@ func spectrogram8(wave []float32, window *[SpectrumLength]float32, hop int, powe
 }
 
 func fbank8(wave, offset []float32, out bank, frames int) int {
-	s := new(spectra8)
+	s := scratch8.Get().(*spectra8)
+	defer scratch8.Put(s)
 	return blocks8(frames, func(first int) {
 		x := wave[first*HopLength:]
 		mean, coefficient := loadFrom8(offset[first:]), broadcast8(preEmphasis)

@@ -4,7 +4,10 @@
 
 package mel
 
-import "simd/archsimd"
+import (
+	"simd/archsimd"
+	"sync"
+)
 
 // The kernels with sixteen frames in lanes.
 
@@ -22,6 +25,9 @@ type spectra16 struct {
 	re, im, power [maxHalf][lanes16]float32
 	turned        [lanes16][lanes16]float32 // samples of the lanes: [sample][frame]
 }
+
+// scratch16 keeps what was used before.
+var scratch16 = sync.Pool{New: func() any { return new(spectra16) }}
 
 // turn gathers samples of all lanes' frames, hop apart, into turned.
 func (s *spectra16) turn(wave []float32, hop int) {
@@ -142,7 +148,8 @@ func blocks16(frames int, f func(first int)) (done int) {
 }
 
 func spectrogram16(wave []float32, window *[SpectrumLength]float32, hop int, power []float32, frames int) int {
-	s := new(spectra16)
+	s := scratch16.Get().(*spectra16)
+	defer scratch16.Put(s)
 	return blocks16(frames, func(first int) {
 		x := wave[first*hop:]
 		for i := 0; i < SpectrumLength; i += lanes16 {
@@ -161,7 +168,8 @@ func spectrogram16(wave []float32, window *[SpectrumLength]float32, hop int, pow
 }
 
 func fbank16(wave, offset []float32, out bank, frames int) int {
-	s := new(spectra16)
+	s := scratch16.Get().(*spectra16)
+	defer scratch16.Put(s)
 	return blocks16(frames, func(first int) {
 		x := wave[first*HopLength:]
 		mean, coefficient := loadFrom16(offset[first:]), broadcast16(preEmphasis)

@@ -128,8 +128,8 @@ func TestVectorResampleIsBitEqual(t *testing.T) {
 			taken := 0
 			for _, n := range []int{1, 100, 4001, 2*rate + 1} {
 				for name, x := range sounds(n) {
-					fast := with(k, func() []float32 { return p.run(x) })
-					plain := with(nil, func() []float32 { return p.run(x) })
+					fast := with(k, func() []float32 { return p.run(nil, x) })
+					plain := with(nil, func() []float32 { return p.run(nil, x) })
 					sameBits(t, fmt.Sprintf("%s, %d samples at %d Hz", name, n, rate), fast, plain)
 				}
 				if n > p.last {

@@ -22,8 +22,8 @@ import (
 )
 
 // Processor takes one listed sample through read, measure, gate and transform. It holds no state between
-// samples but what it keeps of large recordings, which changes no result, and may be shared by any number of
-// goroutines.
+// samples but memory and what it keeps of large recordings, which change no result, and may be shared by any
+// number of goroutines.
 type Processor struct {
 	Root   string
 	Config configs.Config
@@ -32,6 +32,8 @@ type Processor struct {
 	jpeg    string // decoder of JPEG files, as pinned: go or turbo
 	rules   []filters.Rule
 	motions *motionCache
+
+	waves, clips floats // sound at 16 kHz, and what is made of it
 }
 
 // NewProcessor prepares a plan's work on this machine, or says what the machine lacks. root replaces the

@@ -305,7 +305,7 @@ func TestRunTellsFailuresApart(t *testing.T) {
 
 // A bug of ours that panics is a failed row that names the place, not the end of a night's run.
 func TestProcessSurvivesPanics(t *testing.T) {
-	p := *work(t).Processor
+	p := work(t).Processor
 	p.rules = []filters.Rule{{}} // its missing function panics when it is called
 	_, err := p.Process(t.Context(), &sample.Sample{Key: "k", Parts: []sample.Part{{Modality: sample.Text, Text: "a caption"}}})
 	if fault.ReasonOf(err) != "internal" || fault.KindOf(err) != fault.Corrupt || !strings.Contains(err.Error(), ".go:") {

@@ -18,7 +18,7 @@ const pictureSize = 224
 type medium interface {
 	// measure stores what can be known of the medium by itself.
 	measure(p *Processor, s *sample.Sample)
-	// tensor makes what is stored.
+	// tensor makes what is stored. It comes last, and may use the medium up.
 	tensor(p *Processor) (sample.Tensor, error)
 }
 

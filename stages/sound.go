@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"sync"
 
 	"prep/filters"
 	"prep/internal/fault"
@@ -33,6 +34,23 @@ type sound struct {
 // durationSlack is the share by which declared and decoded length may differ before it is noted: frames of
 // codecs and rounding make less.
 const durationSlack = 0.05
+
+// floats keeps memory that one sample has used for another: fresh memory costs more than what is computed in it.
+type floats struct{ pool sync.Pool }
+
+// get returns memory of any size, perhaps none.
+func (f *floats) get() []float32 {
+	if x, _ := f.pool.Get().(*[]float32); x != nil {
+		return *x
+	}
+	return nil
+}
+
+func (f *floats) put(x ...[]float32) {
+	for _, x := range x {
+		f.pool.Put(&x)
+	}
+}
 
 func readSound(ctx context.Context, p *Processor, s *sample.Sample, part *sample.Part) (medium, error) {
 	path, err := p.locate(part)
@@ -67,6 +85,7 @@ func (p *Processor) limitSound(seg media.Segment) media.Segment {
 // newSound takes the decoded sound of a segment to 16 kHz, and notes with the sample what was odd about it. It
 // uses the sound up.
 func (p *Processor) newSound(snd *media.Sound, s *sample.Sample, part *sample.Part, seg media.Segment) (*sound, error) {
+	defer snd.Release()
 	planes := snd.Channels()
 	if len(planes) == 0 || len(planes[0]) == 0 {
 		return nil, fault.Corruptf("empty", "%s holds no sound", part.Path)
@@ -79,7 +98,6 @@ func (p *Processor) newSound(snd *media.Sound, s *sample.Sample, part *sample.Pa
 	}
 	s.Notes = append(s.Notes, snd.Notes...)
 	s.Notes = append(s.Notes, out.lengthNotes(seg, p.limitSound(seg))...)
-	snd.Release()
 	switch {
 	case p.Config.Audio.Channel == "mean":
 		planes = [][]float32{mixDown(planes)}
@@ -87,9 +105,12 @@ func (p *Processor) newSound(snd *media.Sound, s *sample.Sample, part *sample.Pa
 		planes = planes[:1]
 	}
 	for _, x := range planes {
-		y, err := mel.Resample(x, snd.SourceRate)
+		y, err := mel.ResampleInto(p.waves.get(), x, snd.SourceRate)
 		if err != nil {
 			return nil, fault.Corruptf("bad_rate", "%s: %w", part.Path, err)
+		}
+		if snd.SourceRate == mel.SampleRate { // x itself, which is the decoded sound's memory
+			y = append(p.waves.get()[:0], x...)
 		}
 		out.wave = append(out.wave, y)
 	}
@@ -185,7 +206,10 @@ func (d *sound) tensor(p *Processor) (sample.Tensor, error) {
 	if p.Config.Audio.Mean == "imagebind" {
 		mean = mel.MeanImageBind
 	}
-	x := mel.Clips(d.wave, p.Config.Audio.Clips, mean)
+	x := mel.ClipsInto(p.clips.get(), d.wave, p.Config.Audio.Clips, mean)
+	defer p.clips.put(x)
+	p.waves.put(d.wave...)
+	d.wave = nil
 	if p.Config.Audio.DType == string(sample.Float16) {
 		b := make([]byte, 2*len(x))
 		for i, v := range x {

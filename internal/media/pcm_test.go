@@ -31,3 +31,52 @@ func TestDecode16(t *testing.T) {
 		}
 	}
 }
+
+// TestSeparate: every length, and nothing beyond it.
+func TestSeparate(t *testing.T) {
+	for n := range 50 {
+		pairs := make([]float32, 2*n+3)
+		for i := range pairs {
+			pairs[i] = float32(i)
+		}
+		for from := range 4 {
+			m := max(0, n-from)
+			l, r := make([]float32, n+1), make([]float32, n+1)
+			pl, pr := make([]float32, n+1), make([]float32, n+1)
+			separate(l[:m], r[:m], pairs[from:])
+			plainSeparate(pl[:m], pr[:m], pairs[from:])
+			equal(t, l, pl)
+			equal(t, r, pr)
+			for i := range m {
+				if l[i] != float32(from+2*i) || r[i] != float32(from+2*i+1) {
+					t.Fatalf("pair %d of %d is %v, %v", i, m, l[i], r[i])
+				}
+			}
+		}
+	}
+}
+
+// TestSampleMemory: what is asked for fits its class and no smaller one, and what is released is used again for
+// what fits.
+func TestSampleMemory(t *testing.T) {
+	for k := range sampleMemory {
+		for _, n := range []int64{sizeOfClass(k), sizeOfClass(k) + 1} {
+			c := classOf(n)
+			if c != k+int(n-sizeOfClass(k)) || sizeOfClass(c) < n {
+				t.Errorf("%d samples are of class %d, whose size is %d", n, c, sizeOfClass(c))
+			}
+		}
+	}
+	for _, n := range []int64{0, 1, 3, 4, 5, 1000, 123457} {
+		x := newSamples(n)
+		if int64(len(x)) != n || classOf(int64(cap(x))) != classOf(n) {
+			t.Errorf("%d samples wanted: %d of %d", n, len(x), cap(x))
+		}
+		releaseSamples(x)
+	}
+	releaseSamples(nil)
+	releaseSamples(make([]float32, 10, 11)) // not ours
+	if x := newSamples(11); cap(x) < 12 {
+		t.Errorf("memory of another size was taken: %d", cap(x))
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/bits"
 	"sync"
 
 	"github.com/go-audio/audio"
@@ -69,50 +70,91 @@ type Sound struct {
 	Decoder        string // "go", or "ffmpeg 5.1.9"
 	// Notes say, each in a few words, what was odd about the file but did not prevent decoding.
 	Notes []string
+
+	planes [][]float32 // that Channels has made
 }
 
 // Seconds is the length of what was decoded.
 func (s *Sound) Seconds() float64 { return float64(s.NumFrames()) / float64(s.SourceRate) }
 
-// Channels returns a planar copy: [channels][frames].
+// Channels returns a planar copy: [channels][frames]. Its memory is the sound's, for [Sound.Release] to take back.
 func (s *Sound) Channels() [][]float32 {
 	n := s.SourceChannels
 	frames := len(s.Data) / n
-	flat := make([]float32, n*frames)
 	planes := make([][]float32, n)
 	for c := range planes {
-		plane := flat[c*frames : (c+1)*frames : (c+1)*frames]
-		if n == 1 {
-			copy(plane, s.Data)
-		} else {
+		planes[c] = newSamples(int64(frames))
+	}
+	s.planes = append(s.planes, planes...)
+	switch n {
+	case 1:
+		copy(planes[0], s.Data)
+	case 2:
+		separate(planes[0], planes[1], s.Data)
+	default:
+		for c, plane := range planes {
 			for i := range plane {
 				plane[i] = s.Data[i*n+c]
 			}
 		}
-		planes[c] = plane
 	}
 	return planes
 }
 
-// Release gives the memory of Data back for the next sound; the samples must not be used any more. It is a
-// matter of speed only: most of the time that reading a WAV file takes goes into fresh memory.
-func (s *Sound) Release() {
-	if cap(s.Data) > 0 {
-		data := s.Data
-		s.Data = nil
-		sampleMemory.Put(&data)
+// separate takes the channels of interleaved stereo apart.
+func separate(left, right, pairs []float32) {
+	n := separatePairs(left, right, pairs)
+	plainSeparate(left[n:], right[n:], pairs[2*n:])
+}
+
+// plainSeparate is separate without help from the processor.
+func plainSeparate(left, right, pairs []float32) {
+	right, pairs = right[:len(left)], pairs[:2*len(left)]
+	for i := range left {
+		left[i], right[i] = pairs[2*i], pairs[2*i+1]
 	}
 }
 
-// sampleMemory keeps what was released.
-var sampleMemory sync.Pool
+// Release gives the memory of Data, and of the planes that Channels has made of it, back for the next sound;
+// the samples must not be used any more. It is a matter of speed only: most of the time that reading a WAV file
+// takes goes into fresh memory.
+func (s *Sound) Release() {
+	releaseSamples(s.Data)
+	for _, plane := range s.planes {
+		releaseSamples(plane)
+	}
+	s.Data, s.planes = nil, nil
+}
+
+// sampleMemory keeps what was released, by size: class k holds capacities of sizeOfClass(k) samples.
+var sampleMemory [100]sync.Pool
+
+// classOf is the class of n samples: four for every power of two, so that little of it lies idle.
+func classOf(n int64) int {
+	e := max(0, bits.Len64(uint64(max(n, 1)-1))-3) // n is at most 8 << e
+	return 4*e + int(max(4, (n+1<<e-1)>>e)) - 4
+}
+
+// sizeOfClass is the most samples of a class.
+func sizeOfClass(k int) int64 { return int64(4+k%4) << (k / 4) }
 
 // newSamples returns memory for n samples, whatever they are.
 func newSamples(n int64) []float32 {
-	if p, _ := sampleMemory.Get().(*[]float32); p != nil && int64(cap(*p)) >= n && int64(cap(*p)) <= 4*n+1<<16 {
+	k := classOf(n)
+	if k >= len(sampleMemory) {
+		return make([]float32, n)
+	}
+	if p, _ := sampleMemory[k].Get().(*[]float32); p != nil {
 		return (*p)[:n]
 	}
-	return make([]float32, n)
+	return make([]float32, n, sizeOfClass(k))
+}
+
+func releaseSamples(x []float32) {
+	if k := classOf(int64(cap(x))); cap(x) > 0 && k < len(sampleMemory) && int64(cap(x)) == sizeOfClass(k) {
+		x = x[:0]
+		sampleMemory[k].Put(&x)
+	}
 }
 
 // soundFormat is what a header says, once it passed the limits.

@@ -111,6 +111,7 @@ func prepare(args []string) (map[string]work, error) {
 			return nil
 		}
 	}
+	var wave, clips []float32 // as ingest does, memory is used again
 	return map[string]work{
 		"resample": repeat(func() error {
 			_, err := mel.Resample(mono, sound.SourceRate)
@@ -121,7 +122,10 @@ func prepare(args []string) (map[string]work, error) {
 			return nil
 		}),
 		"decode": repeat(func() error {
-			_, err := decode()
+			s, err := decode()
+			if err == nil {
+				s.Release()
+			}
 			return err
 		}),
 		"wav-to-mel": repeat(func() error {
@@ -129,15 +133,11 @@ func prepare(args []string) (map[string]work, error) {
 			if err != nil {
 				return err
 			}
-			mono := s.Data[:len(s.Data)/2] // mixed in place
-			for i := range mono {
-				mono[i] = (s.Data[2*i] + s.Data[2*i+1]) / 2
-			}
-			x, err := mel.Resample(mono, s.SourceRate)
-			if err != nil {
+			if wave, err = mel.ResampleInto(wave, s.Channels()[0], s.SourceRate); err != nil {
 				return err
 			}
-			mel.Clips([][]float32{x}, 3, mel.MeanClip)
+			s.Release()
+			clips = mel.ClipsInto(clips, [][]float32{wave}, 3, mel.MeanClip)
 			return nil
 		}),
 		"captions": repeat(func() error {
