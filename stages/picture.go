@@ -29,7 +29,7 @@ func readPicture(ctx context.Context, p *Processor, s *sample.Sample, part *samp
 		o.ScaledFor = pictureSize
 	}
 	// Made before the gate: the metrics are of what is stored.
-	chw, info, err := p.Tools.DecodeCrop(data, o, pictureSize)
+	chw, info, err := p.Tools.DecodeCrop(ctx, data, o, pictureSize)
 	if err != nil {
 		return nil, inFile(part.Path, err)
 	}

@@ -26,7 +26,7 @@ import (
 
 // contentVersion counts changes of the transforms that change bytes: shards of different versions never
 // mix in one folder.
-const contentVersion = 9
+const contentVersion = 10
 
 // Names inside the output folder.
 const (
@@ -178,13 +178,13 @@ func choosePins(ctx context.Context, samples []sample.Sample, cfg *configs.Confi
 			case senseOf(part.Modality) == nil:
 				unread[part.Modality]++
 			case part.Path == "":
-			case part.Modality == sample.Image, part.Modality == sample.Thermal:
-				jpegs++
 			case media.NeedsFFmpeg(part.Path):
 				if example == "" {
 					example = part.Path
 				}
 				needFFmpeg[part.Path] = true // a video's picture and sound are one file
+			case part.Modality == sample.Image, part.Modality == sample.Thermal:
+				jpegs++
 			}
 		}
 	}

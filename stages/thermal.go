@@ -30,7 +30,7 @@ func readThermal(ctx context.Context, p *Processor, s *sample.Sample, part *samp
 	if numbers && stated {
 		return &thermal{pix: levels(g, p.Config.Thermal.Min, p.Config.Thermal.Max), path: part.Path}, nil
 	}
-	pix, _, err := p.Tools.DecodePicture(data, picture.Options{
+	pix, _, err := p.Tools.DecodePicture(ctx, data, picture.Options{
 		ApplyOrientation: c.Orientation == "apply", Alpha: c.Alpha, Depth16: c.Depth16,
 		Decoder: p.jpeg, MaxPixels: c.MaxPixels, AllowTruncated: c.AllowTruncated,
 	})

@@ -32,6 +32,10 @@ var formats = []Format{
 	{".bmp", sample.Image, "BMP", false},
 	{".tif", sample.Image, "TIFF", false},
 	{".tiff", sample.Image, "TIFF", false},
+	{".avif", sample.Image, "AVIF", true},
+	{".heic", sample.Image, "HEIC", true},
+	{".heif", sample.Image, "HEIC", true},
+	{".hif", sample.Image, "HEIC", true}, // cameras'
 
 	{".mp4", sample.Video, "MP4", true},
 	{".m4v", sample.Video, "MP4", true},

@@ -397,10 +397,15 @@ func (got *taken) read(path string, r *bufio.Reader) error {
 // readPPM reads one binary PPM picture as ffmpeg writes it; nil at the end of the stream. spare is reused
 // if it fits.
 func readPPM(path string, r *bufio.Reader, spare []byte) (*vision.Picture, error) {
+	return readPNM(path, r, spare, maxFramePixels)
+}
+
+// readPNM reads one binary PPM or PGM picture of limited size.
+func readPNM(path string, r *bufio.Reader, spare []byte, maxPixels int) (*vision.Picture, error) {
 	if _, err := r.Peek(1); err != nil {
 		return nil, nil
 	}
-	// "P6", the sizes and the largest value, a line each
+	// "P6" or "P5", the sizes and the largest value, a line each
 	var line [3]string
 	for i := range line {
 		b, err := r.ReadSlice('\n')
@@ -409,16 +414,17 @@ func readPPM(path string, r *bufio.Reader, spare []byte) (*vision.Picture, error
 		}
 		line[i] = string(b)
 	}
+	channels := map[string]int{"P6\n": 3, "P5\n": 1}[line[0]]
 	var w, h int
-	if _, err := fmt.Sscanf(line[1], "%d %d\n", &w, &h); err != nil || line[0] != "P6\n" || line[2] != "255\n" || w < 1 || h < 1 {
+	if _, err := fmt.Sscanf(line[1], "%d %d\n", &w, &h); err != nil || channels == 0 || line[2] != "255\n" || w < 1 || h < 1 {
 		return nil, fault.Corruptf("corrupt_media", "%s: ffmpeg's pictures are not understood", path)
 	}
-	if w > maxFrameSide || h > maxFrameSide || w*h > maxFramePixels {
-		return nil, fault.Unsupportedf("too_large", "%s: frames of %d x %d are larger than %d pixels a side or %d in all", path, w, h, maxFrameSide, maxFramePixels)
+	if w > maxFrameSide || h > maxFrameSide || w*h > maxPixels {
+		return nil, fault.Unsupportedf("too_large", "%s: frames of %d x %d are larger than %d pixels a side or %d in all", path, w, h, maxFrameSide, maxPixels)
 	}
-	p := &vision.Picture{Width: w, Height: h, Channels: 3, Pix: spare}
-	if len(spare) != 3*w*h {
-		p.Pix = make([]byte, 3*w*h)
+	p := &vision.Picture{Width: w, Height: h, Channels: channels, Pix: spare}
+	if len(spare) != channels*w*h {
+		p.Pix = make([]byte, channels*w*h)
 	}
 	if _, err := io.ReadFull(r, p.Pix); err != nil {
 		return nil, nil // the process was ended in the middle of a picture; how it ended says why

@@ -79,6 +79,9 @@ type process struct {
 	limit   time.Duration
 	memory  int64 // bytes of address space, 0 for no bound; kept where the system can
 	outputs int   // how many pipes it writes to: standard output, then descriptors 3, 4, ...
+	// inputs are written to it, each through a pipe on the descriptors after those of the outputs. A process that
+	// reads one only in part is none the worse.
+	inputs [][]byte
 }
 
 // errTimeLimit is the cause when a process ran past its limit.
@@ -121,6 +124,17 @@ func (p process) run(ctx context.Context, consume func(output int, r io.Reader) 
 	if p.outputs > 0 {
 		cmd.Stdout, cmd.ExtraFiles = writers[0], writers[1:]
 	}
+	feeds := make([]*os.File, 0, len(p.inputs))
+	defer func() { closeAll(feeds) }()
+	for range p.inputs {
+		r, w, err := os.Pipe()
+		if err != nil {
+			closeAll(writers)
+			return "", fault.Environmentf("no pipe for %s: %w", filepath.Base(p.program), err)
+		}
+		writers, feeds = append(writers, r), append(feeds, w) // ours to close once the process has it
+		cmd.ExtraFiles = append(cmd.ExtraFiles, r)
+	}
 	if err := cmd.Start(); err != nil {
 		closeAll(writers)
 		if ctx.Err() != nil {
@@ -138,10 +152,19 @@ func (p process) run(ctx context.Context, consume func(output int, r io.Reader) 
 		for _, r := range readers {
 			_ = r.SetReadDeadline(time.Now().Add(cmd.WaitDelay))
 		}
+		for _, w := range feeds {
+			_ = w.SetWriteDeadline(time.Now().Add(cmd.WaitDelay))
+		}
 	})()
 
 	failed := make([]error, p.outputs)
 	var wg sync.WaitGroup
+	for i, w := range feeds {
+		wg.Go(func() {
+			_, _ = w.Write(p.inputs[i]) // what it did not get, it complains about
+			w.Close()
+		})
+	}
 	for i, r := range readers {
 		wg.Go(func() {
 			if failed[i] = consume(i, r); failed[i] != nil {

@@ -76,7 +76,7 @@ func run(r *result, tools *media.Tools, o picture.Options, runs int, dump string
 	if err != nil {
 		return err
 	}
-	p, info, err := tools.DecodePicture(data, o)
+	p, info, err := tools.DecodePicture(context.Background(), data, o)
 	r.Format, r.Decoder, r.Kernels = info.Format, info.Decoder, vision.Variant()
 	if err != nil {
 		return err
@@ -88,7 +88,7 @@ func run(r *result, tools *media.Tools, o picture.Options, runs int, dump string
 			return err
 		}
 	}
-	chw, _, err := tools.DecodeCrop(data, o, 224)
+	chw, _, err := tools.DecodeCrop(context.Background(), data, o, 224)
 	if err != nil {
 		return err
 	}
@@ -99,12 +99,12 @@ func run(r *result, tools *media.Tools, o picture.Options, runs int, dump string
 	least, leastDecode := time.Hour, time.Hour
 	for range runs {
 		begin := cpuTime()
-		if _, _, err := tools.DecodeCrop(data, o, 224); err != nil {
+		if _, _, err := tools.DecodeCrop(context.Background(), data, o, 224); err != nil {
 			return err
 		}
 		least = min(least, cpuTime()-begin)
 		begin = cpuTime()
-		if _, _, err := tools.DecodePicture(data, o); err != nil {
+		if _, _, err := tools.DecodePicture(context.Background(), data, o); err != nil {
 			return err
 		}
 		leastDecode = min(leastDecode, cpuTime()-begin)

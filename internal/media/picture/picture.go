@@ -1,4 +1,5 @@
-// Package picture decodes still pictures to 8-bit RGB (JPEG, PNG, WebP, GIF, BMP, TIFF) and maps of one channel
+// Package picture decodes still pictures to 8-bit RGB (JPEG, PNG, WebP, GIF, BMP, TIFF; of AVIF
+// and HEIC all but the coded pictures within, which are ffmpeg's) and maps of one channel
 // to numbers (PNG, TIFF, NPY, OpenEXR, PGM, PFM): what depth and thermal cameras write. Pixels equal Pillow's.
 // Nothing here resizes or judges: that is left to internal/vision and filters.
 //
@@ -77,7 +78,8 @@ type Decoder struct {
 // Errors name the format and where in it the trouble is. Their kind and reason:
 //
 //	Corrupt      empty_file, not_picture, truncated, corrupt_picture
-//	Unsupported  unsupported_picture (AVIF, HEIC, 12-bit JPEG, ...), too_large (more than MaxPixels)
+//	Unsupported  unsupported_picture (JPEG XL, 12-bit JPEG, ...), too_large (more than MaxPixels), needs_ffmpeg
+//	             (AVIF and HEIC, which are read here as far as [ReadHEIF] and decoded by package media)
 //	Usage        an option with an unknown value
 //	Environment  Decoder "turbo" where Decoder.Turbo is nil
 //
@@ -218,6 +220,9 @@ func sniffPicture(data []byte) (pictureFormat, error) {
 	case at(0, "BM") && len(data) >= 18 && binary.LittleEndian.Uint32(data[14:]) <= 124: // a header size, not prose
 		return pictureFormat{"BMP", decodeBMP}, nil
 	}
+	if IsHEIF(data) {
+		return pictureFormat{}, fault.Unsupportedf("needs_ffmpeg", "AVIF and HEIC pictures are decoded by ffmpeg, and there is none here")
+	}
 	for _, f := range foreignPictures {
 		if at(f.at, f.magic) {
 			return pictureFormat{}, fault.Unsupportedf("unsupported_picture", "%s pictures are not read; convert the file to PNG or JPEG first, for example with %s", f.name, f.reader)
@@ -247,15 +252,6 @@ var foreignPictures = []struct {
 	at                  int
 	magic, name, reader string
 }{
-	{4, "ftypavif", "AVIF", "avifdec or ffmpeg"},
-	{4, "ftypavis", "AVIF", "avifdec or ffmpeg"},
-	{4, "ftypheic", "HEIC", "heif-convert"},
-	{4, "ftypheix", "HEIC", "heif-convert"},
-	{4, "ftyphevc", "HEIC", "heif-convert"},
-	{4, "ftypheim", "HEIC", "heif-convert"},
-	{4, "ftypheis", "HEIC", "heif-convert"},
-	{4, "ftypmif1", "HEIF or AVIF", "heif-convert"},
-	{4, "ftypmsf1", "HEIF or AVIF", "heif-convert"},
 	{0, "\xff\x0a", "JPEG XL", "djxl"},
 	{4, "JXL \r\n\x87\n", "JPEG XL", "djxl"},
 	{4, "jP  \r\n\x87\n", "JPEG 2000", "opj_decompress or ffmpeg"},

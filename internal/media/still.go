@@ -1,0 +1,176 @@
+package media
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"prep/internal/fault"
+	"prep/internal/media/picture"
+	"prep/internal/vision"
+)
+
+// DecodePicture is [picture.Decoder.DecodePicture], and decodes AVIF and HEIC too, by ffmpeg. Further errors:
+// needs_ffmpeg, unsupported_codec (an ffmpeg without a decoder of AV1 or HEVC), decode_timeout, decoder_killed.
+//
+// ffmpeg sees coded pictures alone, through a pipe; what the file's boxes say of size, tiles, crop, opacity and
+// orientation is read and done in Go. So it makes no difference that ffmpeg before 7 reads no HEIC, and that
+// some versions give one tile of a picture for all of it.
+func (t *Tools) DecodePicture(ctx context.Context, data []byte, o picture.Options) (*vision.Picture, picture.Info, error) {
+	if !picture.IsHEIF(data) {
+		return t.Decoder.DecodePicture(data, o)
+	}
+	return t.decodeHEIF(ctx, data, o)
+}
+
+// DecodeCrop is [picture.Decoder.DecodeCrop] with the formats of DecodePicture.
+func (t *Tools) DecodeCrop(ctx context.Context, data []byte, o picture.Options, size int) ([]uint8, picture.Info, error) {
+	if !picture.IsHEIF(data) {
+		return t.Decoder.DecodeCrop(data, o, size)
+	}
+	pix, info, err := t.decodeHEIF(ctx, data, o)
+	if err != nil {
+		return nil, info, err
+	}
+	chw, err := vision.ResizeCrop(pix, size)
+	if err != nil {
+		return nil, info, fault.Corruptf("corrupt_picture", "%s: %w", info.Format, err)
+	}
+	return chw, info, nil
+}
+
+func (t *Tools) decodeHEIF(ctx context.Context, data []byte, o picture.Options) (pix *vision.Picture, info picture.Info, err error) {
+	info = picture.Info{Format: "HEIF"}
+	defer func() {
+		if r := recover(); r != nil { // as DecodePicture does: a hostile file costs itself
+			if _, ok := r.(runtime.Error); !ok {
+				panic(r)
+			}
+			pix, err = nil, fault.Corruptf("corrupt_picture", "%s: the data is damaged (%v)", info.Format, r)
+		}
+	}()
+	h, err := picture.ReadHEIF(data, o)
+	if err != nil {
+		return nil, info, err
+	}
+	info = h.Info
+	if t.FFmpeg == "" {
+		return nil, info, needsFFmpeg(info.Format, "ffmpeg", "the picture")
+	}
+	colour := h.Canvas(3)
+	s := stills{tools: t, format: info.Format}
+	s.add(h.Colour, yuvToRGB(h.Colour), "ppm", func(tile *vision.Picture) error { return h.Place(h.Colour, colour, tile) })
+	var alpha *vision.Picture
+	if h.Alpha != nil {
+		alpha = h.Canvas(1)
+		// Opacity is the luma, whatever range it is said to have, as libheif takes it.
+		s.add(h.Alpha, "extractplanes=y,format=gray", "pgm", func(tile *vision.Picture) error { return h.Place(h.Alpha, alpha, tile) })
+	}
+	if err := s.run(ctx, h.Colour.Matrix == 0); err != nil {
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		}
+		return nil, info, err
+	}
+	return h.Finish(colour, alpha, o)
+}
+
+// yuvToRGB is the conversion of colours with what the file says of them: chroma to the full size first, as the
+// libraries do it that Pillow reads these files by, then to RGB. libavif interpolates chroma; libheif repeats
+// it. With the same choice pixels are theirs to a level or two.
+func yuvToRGB(s *picture.HEIFStream) string {
+	const exact = "accurate_rnd+full_chroma_int+full_chroma_inp+bitexact"
+	chroma := "bilinear"
+	if s.Codec == "hevc" {
+		chroma = "neighbor"
+	}
+	full := "scale=iw:ih:flags=" + chroma + "+" + exact
+	rgb := "scale=iw:ih:flags=bicubic+" + exact
+	switch s.FullRange {
+	case 0:
+		full += ":in_range=tv:out_range=tv"
+	case 1:
+		full += ":in_range=pc:out_range=pc"
+	default:
+		full += ":out_range=pc"
+	}
+	// Of ITU-T H.273 as swscale calls them. 2, and what the stream leaves open too, is BT.601 to swscale, as to
+	// libheif and libavif. 0 is RGB, which is not converted.
+	if name := map[int]string{1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020"}[s.Matrix]; name != "" {
+		rgb += ":in_color_matrix=" + name
+	}
+	return full + ",format=yuv444p|yuv444p10|yuv444p12|gbrp|gbrp10|gbrp12|gray|gray10|gray12," + rgb + ",format=rgb24"
+}
+
+// stills is one run of ffmpeg over streams in memory.
+type stills struct {
+	tools   *Tools
+	format  string // for messages
+	streams []*picture.HEIFStream
+	outputs []string // arguments
+	take    []func(*vision.Picture) error
+}
+
+func (s *stills) add(stream *picture.HEIFStream, filter, encoder string, take func(*vision.Picture) error) {
+	n := len(s.streams)
+	pipe := "pipe:1"
+	if n > 0 {
+		pipe = "pipe:" + strconv.Itoa(n+2)
+	}
+	s.outputs = append(s.outputs, "-map", fmt.Sprintf("%d:v:0", n), "-vf", filter, "-vsync", "passthrough", "-threads", "1", "-c:v", encoder, "-f", "image2pipe", pipe)
+	s.streams = append(s.streams, stream)
+	s.take = append(s.take, take)
+}
+
+func (s *stills) run(ctx context.Context, wantRGB bool) error {
+	args := []string{"-nostdin", "-hide_banner", "-nostats", "-v", "level+info", "-max_alloc", strconv.Itoa(maxAllocation)}
+	var inputs [][]byte
+	for i, stream := range s.streams {
+		demuxer := "ivf"
+		if stream.Codec == "hevc" {
+			demuxer = "hevc"
+		}
+		args = append(args, "-threads", "1", "-flags:v", "+bitexact", "-max_pixels", strconv.Itoa(framePixels(stream)),
+			"-protocol_whitelist", "pipe", "-f", demuxer, "-i", "pipe:"+strconv.Itoa(2+len(s.streams)+i))
+		inputs = append(inputs, stream.Data)
+	}
+	p := process{program: s.tools.FFmpeg, args: append(args, s.outputs...), limit: s.tools.timeLimit(), memory: s.tools.processBytes(),
+		outputs: len(s.streams), inputs: inputs}
+	text, err := p.run(ctx, func(i int, r io.Reader) error {
+		in := bufio.NewReaderSize(r, 1<<16)
+		var spare []byte
+		for {
+			tile, err := readPNM(s.format, in, spare, framePixels(s.streams[i]))
+			if err != nil || tile == nil {
+				return err
+			}
+			if err := s.take[i](tile); err != nil {
+				return err
+			}
+			spare = tile.Pix
+		}
+	})
+	switch {
+	case strings.Contains(text, "hardware accelerated AV1"), strings.Contains(text, "no decoder found for"), strings.Contains(text, "Decoding requested, but no decoder"):
+		return fault.Unsupportedf("unsupported_codec", "%s: this ffmpeg has no decoder of %s; install one that has (Debian's does), or convert the file to PNG first", s.format, s.streams[0].Codec)
+	case err != nil:
+		err = sayWhy(s.format, "ffmpeg", text, err)
+		if fault.ReasonOf(err) == "corrupt_media" {
+			err = fault.Corruptf("corrupt_picture", "%w", err)
+		}
+		return err
+	case problemLine.MatchString(text):
+		return fault.Corruptf("corrupt_picture", "%s: damaged: %s", s.format, firstProblem(text))
+	case wantRGB && !strings.Contains(text, ", gbr"):
+		return fault.Unsupportedf("unsupported_picture", "%s: the file says RGB and its stream does not; convert the file to PNG first", s.format)
+	}
+	return nil
+}
+
+// framePixels bounds one decoded frame: the tile that the file states, and the blocks that fill it up before they
+// are cut off again.
+func framePixels(s *picture.HEIFStream) int { return (s.TileWidth + 128) * (s.TileHeight + 128) }
