@@ -120,32 +120,48 @@ func plainBlockSums(wave, sums []float32, from int) {
 //	value[b] = ln(max(sum_k weight[b][k] P[k], floor))
 func plainFbank(wave, offset []float32, out bank, from, frames int) {
 	var s spectrum
-	var sums [Bins]float32
+	var values [Bins]float32
 	for f := from; f < frames; f++ {
-		x := (*[WindowLength]float32)(wave[f*HopLength:])
-		mean := offset[f]
-		before := x[0] - mean
-		for i := range WindowLength / 2 {
-			even, odd := x[2*i]-mean, x[2*i+1]-mean
-			s.re[i] = float32((even - float32(preEmphasis*before)) * window[2*i])
-			s.im[i] = float32((odd - float32(preEmphasis*even)) * window[2*i+1])
-			before = odd
-		}
-		clear(s.re[WindowLength/2 : fftLength/2])
-		clear(s.im[WindowLength/2 : fftLength/2])
+		s.take((*[WindowLength]float32)(wave[f*HopLength:]), offset[f])
 		s.transform(fftLength / 2)
-		for b := range filters {
-			t := &filters[b]
-			p := s.power[t.first:][:len(t.weight)]
-			var sum float32
-			for i, w := range t.weight {
-				sum += float32(w * p[i])
-			}
-			sums[b] = max(sum, logFloor)
+		s.filter(&values)
+		normalised(&values, out.mean, out.std)
+		for b, v := range values {
+			out.dst[b*out.stride+f] = v
 		}
-		for b, sum := range sums {
-			out.dst[b*out.stride+f] = (logarithm(sum) - out.mean) / out.std
+	}
+}
+
+// take begins the transform of a frame: without its mean, with pre-emphasis, under the window, and zeros behind.
+func (s *spectrum) take(x *[WindowLength]float32, mean float32) {
+	before := x[0] - mean
+	for i := range WindowLength / 2 {
+		even, odd := x[2*i]-mean, x[2*i+1]-mean
+		s.re[i] = float32((even - float32(preEmphasis*before)) * window[2*i])
+		s.im[i] = float32((odd - float32(preEmphasis*even)) * window[2*i+1])
+		before = odd
+	}
+	clear(s.re[WindowLength/2 : fftLength/2])
+	clear(s.im[WindowLength/2 : fftLength/2])
+}
+
+// filter sums the power under every triangle.
+func (s *spectrum) filter(sums *[Bins]float32) {
+	for b := range filters {
+		t := &filters[b]
+		p := s.power[t.first:][:len(t.weight)]
+		var sum float32
+		for i, w := range t.weight {
+			sum += float32(w * p[i])
 		}
+		sums[b] = sum
+	}
+}
+
+// normalised replaces the sums by (ln(max(sum, floor)) - mean) / std.
+func normalised(sums *[Bins]float32, mean, std float32) {
+	for b, sum := range sums {
+		sums[b] = (logarithm(max(sum, logFloor)) - mean) / std
 	}
 }
 

@@ -72,7 +72,7 @@ func (s *spectrum) transform(half int) {
 	s.radix4(0, 16, 4)
 	s.radix4(0, 4, 16)
 	s.radix4last(0)
-	s.split(half)
+	s.split(half, &position)
 }
 
 // radix2 makes of 512 points two transforms of 256: of the even frequencies, and of the odd ones.
@@ -125,8 +125,9 @@ func (s *spectrum) radix4last(base int) {
 	}
 }
 
-// split takes the transform of the real samples out of the complex one and squares it.
-func (s *spectrum) split(half int) {
+// split takes the transform of the real samples out of the complex one and squares it. position says where the
+// passes have left the points.
+func (s *spectrum) split(half int, position *[maxHalf]uint16) {
 	dc := s.re[0] + s.im[0]
 	s.power[0] = float32(dc * dc)
 	const mask = maxHalf - 1
@@ -164,13 +165,18 @@ func Spectrogram(wave []float32, window *[SpectrumLength]float32, hop int) (powe
 func spectrogram(wave []float32, window *[SpectrumLength]float32, hop int, power []float32, from, frames int) {
 	var s spectrum
 	for f := from; f < frames; f++ {
-		x := (*[SpectrumLength]float32)(wave[f*hop:])
-		for i := range maxHalf {
-			s.re[i], s.im[i] = float32(x[2*i]*window[2*i]), float32(x[2*i+1]*window[2*i+1])
-		}
+		s.frame(wave[f*hop:], window)
 		s.transform(maxHalf)
 		for k, v := range s.power {
 			power[k*frames+f] = v
 		}
+	}
+}
+
+// frame begins the transform of a frame of the spectrogram.
+func (s *spectrum) frame(wave []float32, window *[SpectrumLength]float32) {
+	x := (*[SpectrumLength]float32)(wave)
+	for i := range maxHalf {
+		s.re[i], s.im[i] = float32(x[2*i]*window[2*i]), float32(x[2*i+1]*window[2*i+1])
 	}
 }

@@ -15,7 +15,7 @@ var variants = func() (v []*kernels) {
 	if archsimd.X86.AVX2() {
 		v = append(v, &kernels{name: "avx2", blockSums: blockSums, fbank: fbank8, spectrogram: spectrogram8, resample: summing(sums8).resample})
 	}
-	return v
+	return append(v, sse2)
 }()
 
 //go:generate go run vector_gen.go

@@ -1,0 +1,6 @@
+//go:build amd64 && !goexperiment.simd
+
+package mel
+
+// variants are the kernels that need no experiment.
+var variants = []*kernels{sse2}
