@@ -25,6 +25,7 @@ type Train struct {
 	Clip         float64  `yaml:"clip" json:"clip"`
 	Accumulate   int      `yaml:"accumulate" json:"accumulate"`
 	Recompute    bool     `yaml:"recompute" json:"recompute"`
+	Precision    string   `yaml:"precision" json:"precision"`
 	EMA          float64  `yaml:"ema" json:"ema"`
 	Pairs        Pairs    `yaml:"pairs" json:"pairs"`
 	LossWeights  Pairs    `yaml:"loss_weights" json:"loss_weights"`
@@ -72,6 +73,9 @@ type LoRA struct {
 
 // Adapts reports whether LoRA adds to a tower.
 func (l *LoRA) Adapts(tower string) bool { return l.Rank > 0 && slices.Contains(l.Towers, tower) }
+
+// Precisions are what train.precision takes.
+var Precisions = []string{"float32", "bf16", "fp16"}
 
 // Towers are the names of the model's towers, as parameter names have them.
 var Towers = []string{"vision", "text", "audio", "depth", "thermal", "imu"}
@@ -196,6 +200,9 @@ func (t *Train) Check() error {
 	}
 	if t.Device != "cpu" && t.Device != "cuda" && t.Device != "auto" && !(strings.HasPrefix(t.Device, "xla:") && len(t.Device) > len("xla:")) {
 		return fault.Usagef("train.device: %q is not one of cpu, cuda, auto, xla:PATH", t.Device)
+	}
+	if !slices.Contains(Precisions, t.Precision) {
+		return fault.Usagef("train.precision: %q is not one of %s", t.Precision, strings.Join(Precisions, ", "))
 	}
 	if t.Schedule.By != "step" && t.Schedule.By != "epoch" {
 		return fault.Usagef("train.schedule.by: %q is not one of step, epoch", t.Schedule.By)

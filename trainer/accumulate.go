@@ -53,13 +53,13 @@ func (e *engine) stepAll(parts [][]feed, lr float64, towerSteps []int) (result, 
 	gather, err := e.compiled("gather|"+key, func() (*model.Exec, error) {
 		return model.NewExec(e.backend, e.store, func(_ *model.Scope, in []*Node) []*Node {
 			n := len(layout)
-			rest := in[:n]
-			out := e.forward(layout, in[n:])
+			rates, rest := in[0], in[1:n+1]
+			out := e.forward(layout, in[n+1:])
 			for i := range out {
 				out[i] = Concatenate([]*Node{out[i], rest[i]}, 0)
 			}
 			losses, total := e.contrast(layout, out)
-			_, _, grads := e.gradients(layout, total)
+			_, _, grads := e.gradients(layout, total, rates)
 			g := total.Graph()
 			for i, w := range weights {
 				v := e.store.GetVariable(sumPath(w.Name))
@@ -80,7 +80,7 @@ func (e *engine) stepAll(parts [][]feed, lr float64, towerSteps []int) (result, 
 				grads[i] = v.NodeValue(g)
 				v.SetNodeValue(ZerosLike(grads[i]))
 			}
-			return adamW(&e.train, e.store, weights, tower, grads, rates)
+			return e.adamW(weights, tower, grads, rates)
 		})
 	})
 	if err != nil {
@@ -100,7 +100,7 @@ func (e *engine) stepAll(parts [][]feed, lr float64, towerSteps []int) (result, 
 	}
 	var r result
 	for j, feeds := range parts {
-		var args []any
+		args := []any{e.rates(lr, towerSteps)}
 		for i := range layout {
 			var rest []float32
 			for k := range parts {
@@ -121,12 +121,13 @@ func (e *engine) stepAll(parts [][]feed, lr float64, towerSteps []int) (result, 
 			t.FinalizeAll()
 		}
 	}
-	norm, err := update.Call1(rates(&e.train, lr, towerSteps))
+	norm, err := update.Call1(e.rates(lr, towerSteps))
 	if err != nil {
 		return result{}, fmt.Errorf("update of %s: %w", key, err)
 	}
 	r.gradNorm = tensors.ToScalar[float32](norm)
 	norm.FinalizeAll()
+	r.skipped = e.scaling.lost(r.gradNorm)
 	return r, nil
 }
 

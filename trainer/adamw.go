@@ -2,14 +2,13 @@ package trainer
 
 import (
 	"math"
+	"slices"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
-
-	"prep/configs"
 )
 
 // AdamW with decoupled decay (Loshchilov and Hutter 2019), element for element as PyTorch's:
@@ -32,8 +31,10 @@ func averagePath(name string) string { return "/ema/" + name }
 const clipEpsilon = 1e-6
 
 // rates are the scalars of one update, computed on the host in float64: the decay factor, then for each
-// tower of the step lr/(1-b1^t), sqrt(1-b2^t) and the moving average's factor min(ema, (1+t)/(10+t)).
-func rates(c *configs.Train, lr float64, towerSteps []int) []float32 {
+// tower of the step lr/(1-b1^t), sqrt(1-b2^t) and the moving average's factor min(ema, (1+t)/(10+t)); in float16
+// the factor of the loss and its inverse at the end.
+func (e *engine) rates(lr float64, towerSteps []int) []float32 {
+	c := &e.train
 	out := []float32{float32(1 - lr*c.WeightDecay)}
 	for _, steps := range towerSteps {
 		t := float64(max(steps, 1)) // 0: no weight of the tower moves, and nobody looks
@@ -42,15 +43,26 @@ func rates(c *configs.Train, lr float64, towerSteps []int) []float32 {
 			float32(math.Sqrt(1-math.Pow(c.Beta2, t))),
 			float32(min(c.EMA, (1+t)/(10+t))))
 	}
+	if e.scaling != nil {
+		out = append(out, float32(e.scaling.Scale), float32(1/e.scaling.Scale))
+	}
 	return out
 }
 
 // adamW builds the update of the weights from their gradients, clipped by the global norm, and returns that
-// norm before clipping. tower gives each weight's place in the rates.
-func adamW(c *configs.Train, store *model.Store, weights []*Weight, tower []int, grads []*Node, rates *Node) *Node {
-	g := rates.Graph()
+// norm before clipping. tower gives each weight's place in the rates. Where the loss has a factor and the norm is
+// not finite, nothing changes.
+func (e *engine) adamW(weights []*Weight, tower []int, grads []*Node, rates *Node) *Node {
+	g, c, store := rates.Graph(), &e.train, e.store
 	if len(grads) == 0 {
 		return Scalar(g, dtypes.Float32, 0)
+	}
+	if e.scaling != nil {
+		inverse := scaleRate(rates, 1)
+		grads = slices.Clone(grads)
+		for i := range grads {
+			grads[i] = Mul(grads[i], inverse)
+		}
 	}
 	squares := make([]*Node, len(grads))
 	for i, gr := range grads {
@@ -61,6 +73,11 @@ func adamW(c *configs.Train, store *model.Store, weights []*Weight, tower []int,
 		norm = Add(norm, s)
 	}
 	norm = Sqrt(norm)
+	set := func(v *model.Variable, x *Node) { v.SetNodeValue(x) }
+	if e.scaling != nil {
+		whole := IsFinite(norm)
+		set = func(v *model.Variable, x *Node) { v.SetNodeValue(Where(whole, x, v.NodeValue(g))) }
+	}
 	clip := (*Node)(nil)
 	if c.Clip > 0 {
 		clip = MinScalar(Div(Scalar(g, dtypes.Float32, c.Clip), AddScalar(norm, clipEpsilon)), 1)
@@ -83,13 +100,13 @@ func adamW(c *configs.Train, store *model.Store, weights []*Weight, tower []int,
 			x = Mul(x, decay)
 		}
 		x = Sub(x, Mul(step, Div(m1, AddScalar(Div(Sqrt(v1), root), c.Epsilon))))
-		value.SetNodeValue(x)
-		m.SetNodeValue(m1)
-		v.SetNodeValue(v1)
+		set(value, x)
+		set(m, m1)
+		set(v, v1)
 		if c.EMA > 0 {
 			average, factor := store.GetVariable(averagePath(w.Name)), rate(3+3*tower[i])
 			old := average.NodeValue(g)
-			average.SetNodeValue(Add(x, Mul(factor, Sub(old, x))))
+			set(average, Add(x, Mul(factor, Sub(old, x))))
 		}
 	}
 	return norm

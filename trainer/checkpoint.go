@@ -67,6 +67,8 @@ type state struct {
 	History map[string][]float64 `json:"history"`
 	// Tuned are the changes that auto-tuning has made to the configuration.
 	Tuned []Change `json:"tuned"`
+	// LossScale is the factor of the loss, in float16 only.
+	LossScale *lossScale `json:"loss_scale,omitempty"`
 	// Advised holds the epoch in which each piece of advice was last given.
 	Advised map[string]int `json:"advised"`
 	// Best is the best checkpoint so far, "" while none was measured.
@@ -115,6 +117,15 @@ func (s *state) advance(e *engine, feeds []feed) []int {
 		out[i] = s.TowerSteps[t.name]
 	}
 	return out
+}
+
+// withdraw takes the tower's updates of a skipped step back, which is counted as a step all the same.
+func (s *state) withdraw(e *engine, feeds []feed) {
+	for _, f := range feeds {
+		if t := towerOf(f.modality); !e.rests(t) {
+			s.TowerSteps[t.name]--
+		}
+	}
 }
 
 func (s *state) count(pair string, loss float64) {
@@ -354,14 +365,17 @@ func (d *runDir) openMetrics(length int64) error {
 
 // stepMetric and epochMetric are the lines of metrics.jsonl.
 type stepMetric struct {
-	Kind             string  `json:"kind"`
-	Epoch            int     `json:"epoch"`
-	Step             int     `json:"step"`
-	Pair             string  `json:"pair"`
-	Loss             float64 `json:"loss"`
-	LearningRate     float64 `json:"learning_rate"`
-	GradNorm         float64 `json:"grad_norm"`
-	Scale            float64 `json:"logit_scale"` // of the modality beside the hub
+	Kind         string  `json:"kind"`
+	Epoch        int     `json:"epoch"`
+	Step         int     `json:"step"`
+	Pair         string  `json:"pair"`
+	Loss         float64 `json:"loss"`
+	LearningRate float64 `json:"learning_rate"`
+	GradNorm     float64 `json:"grad_norm"`   // 0 where the step was skipped
+	Scale        float64 `json:"logit_scale"` // of the modality beside the hub
+	// In float16 the factor of the loss in this step, and the number of steps skipped so far.
+	LossScale        float64 `json:"loss_scale,omitempty"`
+	SkippedSteps     int     `json:"skipped_steps,omitempty"`
 	SamplesPerSecond float64 `json:"samples_per_second"`
 	Wait             float64 `json:"data_wait"`
 }
@@ -571,6 +585,12 @@ func parseState(b []byte) (*state, error) {
 	}
 	if st.TowerSteps == nil || st.Sums == nil || st.First == nil || st.Last == nil || st.History == nil || st.Advised == nil {
 		return nil, errors.New("a field is missing")
+	}
+	if !st.LossScale.check() {
+		return nil, errors.New("the factor of the loss is out of range")
+	}
+	if st.Config.Train.Precision == "" { // written before there was a choice
+		st.Config.Train.Precision = "float32"
 	}
 	return st, nil
 }

@@ -35,6 +35,8 @@ type EmbedOptions struct {
 	Model   configs.Model
 	Device  string // as train.device, "" for cpu
 	Plugin  string // as in Options
+	// Precision is as train.precision, "" for float32.
+	Precision string
 	// Modalities are embedded one after the other; nil means all that the shards hold.
 	Modalities []sample.Modality
 	// Out ends in .parquet, or for a single modality in .npy.
@@ -142,7 +144,7 @@ func embedRows(ctx context.Context, o EmbedOptions, rows Rows) (*Embedded, error
 // embedModality takes one modality of the rows through its tower, in batches of one shape: a batch that is
 // not full is filled up with repetitions, whose vectors are dropped.
 func (p *pairing) embedModality(ctx context.Context, o EmbedOptions, backend compute.Backend, f *WeightFile, m sample.Modality, rows []int, put func(string, []float32) error, progress func(int), x *Embedded) error {
-	e, err := openEngine(o.Model, configs.Train{}, engineOptions{backend: backend, shared: true, towers: []*towerSpec{towerOf(m)}, from: f, init: o.Init, log: o.Log})
+	e, err := openEngine(o.Model, configs.Train{Precision: o.Precision}, engineOptions{backend: backend, shared: true, towers: []*towerSpec{towerOf(m)}, from: f, init: o.Init, log: o.Log})
 	if err != nil {
 		return err
 	}

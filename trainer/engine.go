@@ -35,8 +35,10 @@ type engine struct {
 	weights []Weight
 	// adapters are the thin matrices of LoRA, which train but are no part of the state_dict.
 	adapters []*adapter
-	stage    int             // of the recipe: it decides which weights move
-	resting  map[string]bool // the towers of which none does
+	// scaling holds the factor of the loss in float16, nil where there is none.
+	scaling *lossScale
+	stage   int             // of the recipe: it decides which weights move
+	resting map[string]bool // the towers of which none does
 
 	steps    map[string]*model.Exec
 	encoders map[string]*model.Exec
@@ -106,6 +108,14 @@ func startEngine(ctx context.Context, c configs.Config, plugin, checkpoint strin
 func openEngine(m configs.Model, t configs.Train, o engineOptions) (*engine, error) {
 	e := &engine{train: t, model: m, backend: o.backend, shared: o.shared, store: model.NewStore(), steps: map[string]*model.Exec{}, encoders: map[string]*model.Exec{}}
 	e.net = &network{config: &e.model, store: e.store, recompute: t.Recompute, adapters: map[string]*adapter{}}
+	var err error
+	if e.net.half, err = halfOf(t.Precision, o.backend); err != nil {
+		e.close()
+		return nil, err
+	}
+	if t.Precision == "fp16" {
+		e.scaling = newLossScale()
+	}
 	all := StateDict(&m)
 	e.weights = slices.DeleteFunc(slices.Clone(all), func(w Weight) bool {
 		return o.towers != nil && !slices.ContainsFunc(o.towers, func(t *towerSpec) bool { return t.name == w.Tower })
@@ -253,6 +263,7 @@ type feed struct {
 type result struct {
 	losses   []float32 // one for each modality beside the hub
 	gradNorm float32   // global, before clipping
+	skipped  bool      // nothing was updated, because float16 did not hold the gradient
 }
 
 func feedsKey(feeds []feed) string {
@@ -275,8 +286,8 @@ func (e *engine) step(feeds []feed, lr float64, towerSteps []int) (result, error
 		run, err = model.NewExec(e.backend, e.store, func(_ *model.Scope, in []*Node) []*Node {
 			rates := in[0]
 			losses, total := e.losses(layout, in[1:])
-			weights, tower, grads := e.gradients(layout, total)
-			norm := adamW(&e.train, e.store, weights, tower, grads, rates)
+			weights, tower, grads := e.gradients(layout, total, rates)
+			norm := e.adamW(weights, tower, grads, rates)
 			return append(losses, norm)
 		})
 		if err != nil {
@@ -284,7 +295,7 @@ func (e *engine) step(feeds []feed, lr float64, towerSteps []int) (result, error
 		}
 		e.steps[key] = run
 	}
-	args := []any{rates(&e.train, lr, towerSteps)}
+	args := []any{e.rates(lr, towerSteps)}
 	args = append(args, inputs(feeds)...)
 	out, err := run.Call(args...)
 	if err != nil {
@@ -300,6 +311,7 @@ func (e *engine) step(feeds []feed, lr float64, towerSteps []int) (result, error
 		}
 		t.FinalizeAll()
 	}
+	r.skipped = e.scaling.lost(r.gradNorm)
 	return r, nil
 }
 
@@ -365,14 +377,18 @@ func (e *engine) contrast(layout []feed, out []*Node) (losses []*Node, total *No
 }
 
 // gradients returns the weights of a step's towers, each weight's tower as a place in the layout, and the
-// gradients of the loss by them.
-func (e *engine) gradients(layout []feed, loss *Node) (weights []*Weight, tower []int, grads []*Node) {
+// gradients of the loss by them: in float16 with the factor of the loss, which is among the rates and which
+// adamW takes away again.
+func (e *engine) gradients(layout []feed, loss, rates *Node) (weights []*Weight, tower []int, grads []*Node) {
 	var nodes []*Node
 	for i, f := range layout {
 		for _, w := range e.trained(towerOf(f.modality)) {
 			weights, tower = append(weights, w), append(tower, i)
 			nodes = append(nodes, e.store.GetVariable(variablePath(w.Name)).NodeValue(loss.Graph()))
 		}
+	}
+	if e.scaling != nil {
+		loss = Mul(loss, scaleRate(rates, 0))
 	}
 	return weights, tower, Gradient(loss, nodes...)
 }

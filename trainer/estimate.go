@@ -64,15 +64,19 @@ func (t *towerSpec) forwardFLOP(m *configs.Model) float64 {
 	return 2*float64(rows*cols)*patch*w + float64(c.Blocks)*block + 2*w*float64(m.Dim)
 }
 
-// activationBytes estimates what one item's forward pass keeps for the gradient in float32: for each block 17
+// activationBytes estimates what one item's forward pass keeps for the gradient: for each block 17
 // values of the width for each token and 2.5 for each head and pair of tokens (Korthikanti et al. 2022, whose
 // 34 and 5 are bytes of half precision); with recomputation one block's and each block's input.
-func (t *towerSpec) activationBytes(m *configs.Model, recompute bool) float64 {
+func (t *towerSpec) activationBytes(m *configs.Model, recompute bool, precision string) float64 {
 	c := t.config(m)
 	w, tokens := float64(c.Width), float64(t.tokens(m))
-	block := 4 * (17*tokens*w + 2.5*float64(c.Heads)*tokens*tokens)
+	size := 4.0
+	if precision == "bf16" || precision == "fp16" {
+		size = 2
+	}
+	block := size * (17*tokens*w + 2.5*float64(c.Heads)*tokens*tokens)
 	if recompute {
-		return block + 4*float64(c.Blocks)*tokens*w
+		return block + size*float64(c.Blocks)*tokens*w
 	}
 	return float64(c.Blocks) * block
 }
@@ -133,7 +137,7 @@ func DryRun(o Options) (*Estimate, error) {
 		te.ForwardGFLOP = t.forwardFLOP(&c.Model) * float64(c.Train.Batch) / 1e9
 		passes := 1.0
 		if te.Trained > 0 {
-			te.ActivationBytes = int64(t.activationBytes(&c.Model, c.Train.Recompute) * float64(c.Train.Batch))
+			te.ActivationBytes = int64(t.activationBytes(&c.Model, c.Train.Recompute, c.Train.Precision) * float64(c.Train.Batch))
 			passes = 3
 			if c.Train.Recompute {
 				passes = 4

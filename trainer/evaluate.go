@@ -61,6 +61,7 @@ func Evaluate(ctx context.Context, o EvaluateOptions) (*Measurement, error) {
 	if !own {
 		c.Train.HeldOut = 0
 	}
+	c.Train.Precision = "float32" // which every device computes
 	c.Train.Mix, c.Train.LoRA, c.Train.Pairs = nil, configs.LoRA{}, configs.Pairs{Text: 1, Audio: 1, Depth: 1, Thermal: 1, IMU: 1}
 	if o.Items > 0 {
 		c.Train.EvalItems = o.Items

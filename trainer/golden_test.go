@@ -451,7 +451,7 @@ func goldenGradients(t *testing.T, e *engine, feeds []feed) map[string][]float32
 	var names []string
 	run, err := model.NewExec(e.backend, e.store, func(_ *model.Scope, in []*Node) []*Node {
 		_, total := e.losses(feeds, in)
-		weights, _, grads := e.gradients(feeds, total)
+		weights, _, grads := e.gradients(feeds, total, nil)
 		for _, w := range weights {
 			names = append(names, w.Name)
 		}

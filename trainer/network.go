@@ -30,6 +30,8 @@ type network struct {
 	adapters map[string]*adapter
 	// recompute keeps no block's inner values for the gradient.
 	recompute bool
+	// half is what products read and activations are kept in; InvalidDType is as the weights are.
+	half dtypes.DType
 }
 
 // stages are the values along a tower that the goldens hold.
@@ -63,6 +65,35 @@ func (n *network) value(g *Graph, format string, args ...any) *Node {
 	return v.NodeValue(g)
 }
 
+// In mixed precision (Micikevicius et al. 2018) weights stay float32. What goes from one product to the next is
+// narrow; norms, softmax, GELU, additions and everything behind the trunk are computed wide, from narrow values
+// and to narrow values, which costs no memory where a compiler fuses them.
+
+// narrow takes a value to the precision of activations.
+func (n *network) narrow(x *Node) *Node {
+	if n.half == dtypes.InvalidDType {
+		return x
+	}
+	return ConvertDType(x, n.half)
+}
+
+// widen takes a narrow value to float32.
+func (n *network) widen(x *Node) *Node {
+	if n.half == dtypes.InvalidDType {
+		return x
+	}
+	return ConvertDType(x, dtypes.Float32)
+}
+
+// again is f(x) whose wide inner values are computed again for the gradient, where x is narrow: kept, they would
+// take twice its memory each.
+func (n *network) again(x *Node, f func(*Node) *Node) *Node {
+	if n.half == dtypes.InvalidDType || n.recompute {
+		return f(x)
+	}
+	return f(x.Checkpoint()).StopCheckpoint()
+}
+
 // encode takes one batch through a tower. x is normalised float32: vision [B,3,224,224] or
 // [B,3,2,224,224], audio [B,1,128,204], depth and thermal [B,1,224,224], imu [B,6,2000]; text is int32
 // [B,77].
@@ -72,7 +103,7 @@ func (n *network) encode(t *towerSpec, x *Node, r noise) stages {
 	h := s.tokens
 	trunk := "modality_trunks." + t.name
 	if t.preNorm {
-		h = n.layerNorm(h, trunk+".pre_transformer_layer.0", blockEpsilon)
+		h = n.norm(h, trunk+".pre_transformer_layer.0")
 	}
 	for i := range t.config(n.config).Blocks {
 		if n.recompute {
@@ -114,7 +145,7 @@ func (n *network) stem(t *towerSpec, x *Node) *Node {
 	pre := "modality_preprocessors." + t.name
 	if t.stem == stemTokens {
 		h := Gather(n.value(g, "%s.token_embedding.weight", pre), InsertAxes(x, -1))
-		return Add(h, n.value(g, "%s.pos_embed", pre))
+		return n.narrow(Add(h, n.value(g, "%s.pos_embed", pre)))
 	}
 	rows, cols := t.grid(n.config)
 	k, w := c.Kernel, c.Width
@@ -132,21 +163,21 @@ func (n *network) stem(t *towerSpec, x *Node) *Node {
 			x = Reshape(x, b, 3, videoFrames, rows, k, cols, k)
 			x = TransposeAllAxes(x, 0, 3, 5, 1, 2, 4, 6)
 		}
-		h = product(Reshape(x, b*rows*cols, -1), Reshape(kernel, w, -1))
+		h = n.product(Reshape(x, b*rows*cols, -1), Reshape(kernel, w, -1))
 	case stemPatch:
 		kernel := Reshape(n.value(g, "%s.%s.proj.weight", pre, t.stemKey), w, k*k)
-		h = product(Reshape(patches(x, rows, cols, k, c.Stride), b*rows*cols, k*k), kernel)
+		h = n.product(Reshape(patches(x, rows, cols, k, c.Stride), b*rows*cols, k*k), kernel)
 	case stemPieces:
 		position = pre + ".pos_embed"
 		x = TransposeAllAxes(Reshape(Slice(x, AxisRange(), AxisRange(), AxisRange(0, cols*k)), b, imuChannels, cols, k), 0, 2, 1, 3)
-		h = product(Reshape(x, b*cols, imuChannels*k), n.value(g, "%s.%s.proj.weight", pre, t.stemKey))
+		h = n.product(Reshape(x, b*cols, imuChannels*k), n.value(g, "%s.%s.proj.weight", pre, t.stemKey))
 	}
-	h = Reshape(h, b, rows*cols, w)
+	h = n.widen(Reshape(h, b, rows*cols, w))
 	if t.stem != stemVideo {
 		h = n.layerNorm(h, pre+"."+t.stemKey+".norm_layer", stemEpsilon)
 	}
 	class := BroadcastToDims(n.value(g, "%s.cls_token", pre), b, 1, w)
-	return Add(Concatenate([]*Node{class, h}, 1), n.value(g, "%s", position))
+	return n.narrow(Add(Concatenate([]*Node{class, h}, 1), n.value(g, "%s", position)))
 }
 
 // patches cuts [B,1,H,W] into [B, rows, cols, k, k] at the given stride.
@@ -171,11 +202,15 @@ func patches(x *Node, rows, cols, k, stride int) *Node {
 // block is a pre-norm transformer block: attention and a two-layer perceptron, each on a residual branch.
 func (n *network) block(t *towerSpec, i int, h, x *Node, r noise) *Node {
 	prefix := fmt.Sprintf("modality_trunks.%s.blocks.%d", t.name, i)
-	y := n.attention(t, prefix+".attn", n.layerNorm(h, prefix+".norm_1", blockEpsilon))
-	h = Add(h, n.layerScale(n.dropPath(y, r, 2*i), prefix+".layer_scale_gamma1"))
-	y = n.linear(n.layerNorm(h, prefix+".norm_2", blockEpsilon), prefix+".mlp.fc1")
-	y = n.linear(gelu(y), prefix+".mlp.fc2")
-	return Add(h, n.layerScale(n.dropPath(y, r, 2*i+1), prefix+".layer_scale_gamma2"))
+	branch := func(j int, y *Node, gamma string) {
+		h = n.narrow(Add(n.widen(h), n.layerScale(n.dropPath(n.widen(y), r, 2*i+j), prefix+gamma)))
+	}
+	y := n.attention(t, prefix+".attn", n.norm(h, prefix+".norm_1"))
+	branch(0, y, ".layer_scale_gamma1")
+	y = n.linear(n.norm(h, prefix+".norm_2"), prefix+".mlp.fc1")
+	y = n.linear(n.gelu(y), prefix+".mlp.fc2")
+	branch(1, y, ".layer_scale_gamma2")
+	return h
 }
 
 // layerScale multiplies a residual branch by its gamma, [1,1,width] or [1,1,1], where the model has them
@@ -206,29 +241,32 @@ func (n *network) attention(t *towerSpec, prefix string, h *Node) *Node {
 	b, length, w := h.Shape().Dimensions[0], h.Shape().Dimensions[1], h.Shape().Dimensions[2]
 	heads := t.config(n.config).Heads
 	d := w / heads
-	qkv := product(Reshape(h, b*length, w), n.value(g, "%s.in_proj_weight", prefix))
-	qkv = Reshape(Add(qkv, InsertAxes(n.value(g, "%s.in_proj_bias", prefix), 0)), b, length, 3*w)
+	qkv := n.biased(n.product(Reshape(h, b*length, w), n.value(g, "%s.in_proj_weight", prefix)), prefix+".in_proj_bias")
+	qkv = Reshape(qkv, b, length, 3*w)
 	part := func(i int) *Node { return Slice(qkv, AxisRange(), AxisRange(), AxisRange(i*w, (i+1)*w)) }
-	q, k, v := MulScalar(part(0), 1/math.Sqrt(float64(d))), part(1), part(2)
+	q, k, v := n.narrow(MulScalar(n.widen(part(0)), 1/math.Sqrt(float64(d)))), part(1), part(2)
 	keys := length
 	if t.biasKV {
-		extra := func(name string) *Node { return BroadcastToDims(n.value(g, "%s.%s", prefix, name), b, 1, w) }
+		extra := func(name string) *Node { return n.narrow(BroadcastToDims(n.value(g, "%s.%s", prefix, name), b, 1, w)) }
 		k = Concatenate([]*Node{k, extra("bias_k")}, 1)
 		v = Concatenate([]*Node{v, extra("bias_v")}, 1)
 		keys++
 	}
-	scores := Einsum("bqhd,bkhd->bhqk", Reshape(q, b, length, heads, d), Reshape(k, b, keys, heads, d))
+	scores := contract(Reshape(q, b, length, heads, d), []int{3}, []int{0, 2}, Reshape(k, b, keys, heads, d), []int{3}, []int{0, 2}) // [B, heads, T, keys]
+	var mask *Node
 	if t.stem == stemTokens {
-		scores = Add(scores, Reshape(n.value(g, "modality_preprocessors.text.mask"), 1, 1, length, keys))
+		mask = Reshape(n.value(g, "modality_preprocessors.text.mask"), 1, 1, length, keys)
 	}
-	out := Einsum("bhqk,bkhd->bqhd", softmax(scores), Reshape(v, b, keys, heads, d))
-	out = product(Reshape(out, b*length, w), n.value(g, "%s.out_proj.weight", prefix))
-	return Reshape(Add(out, InsertAxes(n.value(g, "%s.out_proj.bias", prefix), 0)), b, length, w)
+	out := contract(n.softmax(scores, mask), []int{3}, []int{0, 1}, Reshape(v, b, keys, heads, d), []int{1}, []int{0, 2}) // [B, heads, T, d]
+	out = TransposeAllAxes(out, 0, 2, 1, 3)
+	out = n.biased(n.product(Reshape(out, b*length, w), n.value(g, "%s.out_proj.weight", prefix)), prefix+".out_proj.bias")
+	return Reshape(out, b, length, w)
 }
 
 // head reads one token, normalises and projects it to the joint space: the class token, or for text the
 // position of the largest id, which is the end marker (the first one, where there are several).
 func (n *network) head(t *towerSpec, h, x *Node, r noise) *Node {
+	h = n.widen(h)
 	g := h.Graph()
 	b, w := h.Shape().Dimensions[0], h.Shape().Dimensions[2]
 	if t.stem == stemTokens {
@@ -251,16 +289,37 @@ func (n *network) head(t *towerSpec, h, x *Node, r noise) *Node {
 // linear is x W' + b over the last axis.
 func (n *network) linear(x *Node, prefix string) *Node {
 	d := x.Shape().Dimensions
-	y := product(Reshape(x, -1, d[len(d)-1]), n.value(x.Graph(), "%s.weight", prefix))
-	y = Add(y, InsertAxes(n.value(x.Graph(), "%s.bias", prefix), 0))
-	return Reshape(y, d[0], d[1], -1)
+	y := n.product(Reshape(x, -1, d[len(d)-1]), n.value(x.Graph(), "%s.weight", prefix))
+	return Reshape(n.biased(y, prefix+".bias"), d[0], d[1], -1)
 }
 
-// product is x W' for x [rows, in] and W [out, in].
-func product(x, w *Node) *Node { return DotGeneral(x, []int{1}, nil, w, []int{1}, nil) }
+// biased adds a bias to rows. It does so wide, so that the bias' gradient is summed wide.
+func (n *network) biased(x *Node, name string) *Node {
+	return n.narrow(Add(n.widen(x), InsertAxes(n.value(x.Graph(), "%s", name), 0)))
+}
 
-// layerNorm normalises the last axis, (x - mean) / sqrt(variance + epsilon), then scales and shifts.
+// product is the narrow product of values and a weight.
+func (n *network) product(x, w *Node) *Node { return product(n.narrow(x), n.narrow(w)) }
+
+// product is x W' for x [rows, in] and W [out, in].
+func product(x, w *Node) *Node { return contract(x, []int{1}, nil, w, []int{1}, nil) }
+
+// contract is the product over the contracted axes for each of the batch axes: [batch, a's rest, b's rest]. The type
+// that it adds up in is left to the backend, which is float32 in all that prep runs on: named, it would be the type
+// of both products of the gradient, at twice their memory and a fraction of their speed.
+func contract(a *Node, aContracts, aBatch []int, b *Node, bContracts, bBatch []int) *Node {
+	return Dot(a, b).WithAccumulatorDType(dtypes.InvalidDType).General(aContracts, aBatch, bContracts, bBatch)
+}
+
+// norm is the LayerNorm between narrow values of a trunk.
+func (n *network) norm(x *Node, prefix string) *Node {
+	return n.again(x, func(x *Node) *Node { return n.narrow(n.layerNorm(x, prefix, blockEpsilon)) })
+}
+
+// layerNorm normalises the last axis, (x - mean) / sqrt(variance + epsilon), then scales and shifts. Its result is
+// wide.
 func (n *network) layerNorm(x *Node, prefix string, epsilon float64) *Node {
+	x = n.widen(x)
 	g := x.Graph()
 	centred := Sub(x, ReduceAndKeep(x, ReduceMean, -1))
 	deviation := Sqrt(AddScalar(ReduceAndKeep(Square(centred), ReduceMean, -1), epsilon))
@@ -279,15 +338,24 @@ func leftPad(v *Node, rank int) *Node {
 }
 
 // gelu is the exact form, x times the normal distribution function.
-func gelu(x *Node) *Node {
-	return Mul(x, MulScalar(AddScalar(Erf(MulScalar(x, 1/math.Sqrt2)), 1), 0.5))
+func (n *network) gelu(x *Node) *Node {
+	return n.again(x, func(x *Node) *Node {
+		x = n.widen(x)
+		return n.narrow(Mul(x, MulScalar(AddScalar(Erf(MulScalar(x, 1/math.Sqrt2)), 1), 0.5)))
+	})
 }
 
-// softmax over the last axis. It is spelled out because the library's runs its fused form for the value
-// and this form again for the gradient.
-func softmax(x *Node) *Node {
-	e := Exp(Sub(x, StopGradient(ReduceAndKeep(x, ReduceMax, -1))))
-	return Div(e, ReduceAndKeep(e, ReduceSum, -1))
+// softmax over the last axis, of scores plus a mask where there is one. It is spelled out because the library's
+// runs its fused form for the value and this form again for the gradient.
+func (n *network) softmax(scores, mask *Node) *Node {
+	return n.again(scores, func(x *Node) *Node {
+		x = n.widen(x)
+		if mask != nil {
+			x = Add(x, mask)
+		}
+		e := Exp(Sub(x, StopGradient(ReduceAndKeep(x, ReduceMax, -1))))
+		return n.narrow(Div(e, ReduceAndKeep(e, ReduceSum, -1)))
+	})
 }
 
 // infoNCE is the symmetric contrastive loss (van den Oord et al. 2018, Radford et al. 2021) of a batch:

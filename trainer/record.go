@@ -50,6 +50,11 @@ func (d *runDir) step(m stepMetric) error {
 	if err := d.metric(m); err != nil {
 		return err
 	}
+	if m.LossScale > 0 {
+		if err := d.scalars(m.Step, "loss_scale", m.LossScale, "skipped_steps", float64(m.SkippedSteps)); err != nil {
+			return err
+		}
+	}
 	return d.scalars(m.Step, "loss/"+m.Pair, m.Loss, "learning_rate", m.LearningRate, "grad_norm/"+m.Pair, m.GradNorm,
 		"logit_scale/"+m.Pair, m.Scale, "samples_per_second", m.SamplesPerSecond, "data_wait", m.Wait)
 }

@@ -70,7 +70,10 @@ type Event struct {
 	Loss          float64            // of this step
 	Losses        map[string]float64 // mean over the epoch so far, by pair
 	LearningRate  float64
-	GradNorm      float64 // global, before clipping
+	GradNorm      float64 // global, before clipping; 0 where the step was skipped
+	// LossScale and SkippedSteps are the factor of the loss in float16 and the steps skipped so far, 0 in others.
+	LossScale    float64
+	SkippedSteps int
 	// SamplesPerSecond is the rate since the run began or was resumed; Wait is the share of that time in
 	// which the step waited for its data.
 	SamplesPerSecond float64
@@ -94,6 +97,8 @@ type Summary struct {
 	Samples    int                   `json:"samples"`    // rows of the shards that count
 	Parameters int                   `json:"parameters"` // that the run trains
 	Seconds    float64               `json:"seconds"`
+	// SkippedSteps are those of Steps that changed nothing, because the gradient overflowed float16.
+	SkippedSteps int `json:"skipped_steps,omitempty"`
 	// Evaluation is the last; nil where the run was stopped.
 	Evaluation *Evaluation `json:"evaluation,omitempty"`
 }
@@ -259,6 +264,12 @@ func run(ctx context.Context, o Options, c configs.Config, rows Rows, ids ...dat
 		return nil, err
 	}
 	defer e.close()
+	if e.scaling != nil {
+		if st.LossScale == nil {
+			st.LossScale = e.scaling
+		}
+		e.scaling = st.LossScale
+	}
 	p.pool.backend = e.backend
 	defer p.pool.close()
 	p.passOver(e)
@@ -300,6 +311,9 @@ func run(ctx context.Context, o Options, c configs.Config, rows Rows, ids ...dat
 	summary := func() *Summary {
 		s := &Summary{Epochs: st.Epoch, Steps: st.Step, Pairs: map[string]PairResult{}, Checkpoint: checkpoint, RunDir: o.RunDir,
 			Samples: rows.Len(), Parameters: e.parameters(p), Seconds: time.Since(began).Seconds()}
+		if st.LossScale != nil {
+			s.SkippedSteps = st.LossScale.Skipped
+		}
 		if st.Best != "" {
 			s.Best = filepath.Join(o.RunDir, checkpointsDir, st.Best)
 		}
@@ -376,6 +390,18 @@ func run(ctx context.Context, o Options, c configs.Config, rows Rows, ids ...dat
 			return nil, err
 		}
 		loss := float64(r.losses[0])
+		m := stepMetric{Kind: "step", Pair: b.pair.name, Loss: loss, LearningRate: lr}
+		if st.LossScale != nil {
+			m.LossScale = st.LossScale.Scale
+			if r.skipped {
+				st.withdraw(e, b.parts[0])
+			}
+			if on := st.LossScale.update(r.skipped); r.skipped && on && !math.IsNaN(loss) && !math.IsInf(loss, 0) {
+				o.Log(fmt.Sprintf("step %d: the gradient overflows float16 at a loss scale of %g: skipped, going on at %g", st.Step, m.LossScale, st.LossScale.Scale))
+				r.gradNorm = 0
+			}
+			m.SkippedSteps = st.LossScale.Skipped
+		}
 		if math.IsNaN(loss) || math.IsInf(loss, 0) || math.IsNaN(float64(r.gradNorm)) || math.IsInf(float64(r.gradNorm), 0) {
 			return nil, dir.diverged(b.batch, st.Step, lr, loss, r.gradNorm, checkpoint)
 		}
@@ -383,11 +409,12 @@ func run(ctx context.Context, o Options, c configs.Config, rows Rows, ids ...dat
 		samples += len(b.rows)
 		st.count(b.pair.name, loss)
 		ev := Event{Epoch: b.epoch + 1, Epochs: c.Train.Epochs, Step: st.Step, Steps: steps, EpochStep: b.position + 1, EpochSteps: perEpoch,
-			Pair: b.pair.name, Loss: loss, Losses: st.means(), LearningRate: lr, GradNorm: float64(r.gradNorm)}
+			Pair: b.pair.name, Loss: loss, Losses: st.means(), LearningRate: lr, GradNorm: float64(r.gradNorm), LossScale: m.LossScale, SkippedSteps: m.SkippedSteps}
 		elapsed := time.Since(clock)
 		ev.SamplesPerSecond, ev.Wait = float64(samples)/elapsed.Seconds(), waited.Seconds()/elapsed.Seconds()
-		if err := dir.step(stepMetric{Kind: "step", Epoch: ev.Epoch, Step: ev.Step, Pair: ev.Pair, Loss: loss, LearningRate: lr, GradNorm: ev.GradNorm,
-			Scale: e.logitScale(towerOf(b.pair.other)), SamplesPerSecond: round(ev.SamplesPerSecond), Wait: round(ev.Wait)}); err != nil {
+		m.Epoch, m.Step, m.GradNorm, m.Scale = ev.Epoch, ev.Step, ev.GradNorm, e.logitScale(towerOf(b.pair.other))
+		m.SamplesPerSecond, m.Wait = round(ev.SamplesPerSecond), round(ev.Wait)
+		if err := dir.step(m); err != nil {
 			return nil, err
 		}
 		st.Position++
@@ -571,7 +598,7 @@ func (d *runDir) diverged(b *batch, step int, lr, loss float64, gradNorm float32
 	if checkpoint != "" {
 		stays = "the checkpoint " + checkpoint + " is from before"
 	}
-	return fmt.Errorf("epoch %d, batch %d of %s: loss %g, gradient norm %g: training diverged; a smaller train.learning_rate or train.clip helps; %s. The batch (also in %s): %s",
+	return fmt.Errorf("epoch %d, batch %d of %s: loss %g, gradient norm %g: training diverged; a smaller train.learning_rate or train.clip helps, and precision bf16 where fp16 overflows; %s. The batch (also in %s): %s",
 		b.epoch+1, b.position+1, b.pair.name, loss, gradNorm, stays, file, strings.Join(b.keys, ", "))
 }
 

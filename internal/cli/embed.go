@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,7 +48,7 @@ func (s *session) embed(c *cli.Context) error {
 	if c.IsSet("run") == c.IsSet("init") {
 		return fault.Usagef("embed needs weights: either --run DIR or --init FILE")
 	}
-	o := trainer.EmbedOptions{Shards: dir, Weights: c.String("init"), Out: c.String("out"), Batch: c.Int("batch"), Scaled: c.Bool("scaled"), Device: c.String("device"), Plugin: c.String("plugin"),
+	o := trainer.EmbedOptions{Shards: dir, Weights: c.String("init"), Out: c.String("out"), Batch: c.Int("batch"), Scaled: c.Bool("scaled"), Device: c.String("device"), Plugin: c.String("plugin"), Precision: c.String("precision"),
 		Init: trainer.NewInit("", c.String("init-allow-missing"), c.String("init-allow-unexpected")), Log: func(m string) { s.logf("%s", m) }}
 	if c.IsSet("run") {
 		o.Weights = c.String("run")
@@ -58,6 +59,8 @@ func (s *session) embed(c *cli.Context) error {
 		return err
 	case m == nil:
 		return fault.Usagef("%s does not say which model it is; name it with --preset (%s)", o.Weights, strings.Join(configs.ModelPresets, ", "))
+	case !slices.Contains(configs.Precisions, o.Precision):
+		return fault.Usagef("--precision: %q is not one of %s", o.Precision, strings.Join(configs.Precisions, ", "))
 	case o.Batch < 1:
 		return fault.Usagef("--batch: %d is below 1", o.Batch)
 	}

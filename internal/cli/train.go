@@ -65,7 +65,7 @@ type dryRunSummary struct {
 // trainOverrides turns the flags that were given into configuration keys.
 func trainOverrides(c *cli.Context) ([]configs.Override, error) {
 	var out []configs.Override
-	for _, f := range []struct{ flag, key string }{{"epochs", "train.epochs"}, {"batch", "train.batch"}, {"seed", "train.seed"}, {"lora", "train.lora.rank"}, {"auto-tune", "train.auto_tune"}} {
+	for _, f := range []struct{ flag, key string }{{"epochs", "train.epochs"}, {"batch", "train.batch"}, {"seed", "train.seed"}, {"lora", "train.lora.rank"}, {"auto-tune", "train.auto_tune"}, {"precision", "train.precision"}} {
 		if c.IsSet(f.flag) {
 			out = append(out, configs.Override{Key: f.key, Value: fmt.Sprint(c.Value(f.flag)), Flag: f.flag})
 		}

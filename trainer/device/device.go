@@ -106,6 +106,9 @@ func Open(ctx context.Context, o Options) (compute.Backend, string, error) {
 	return openGo()
 }
 
+// IsXLA reports whether a backend is XLA, which has half precision and may have several devices.
+func IsXLA(b compute.Backend) bool { return b.Name() == "xla" }
+
 // openGo makes GoMLX's pure Go backend with unlimited parallelism: its default worker pool deadlocks on
 // few cores when an operation inside the pool waits for the pool, and -1 starts a goroutine for each piece
 // of work instead. The documented setting "go:parallelism=-1" says the same but prints to stdout, where
