@@ -17,6 +17,7 @@ import (
 
 	"prep/configs"
 	"prep/internal/fault"
+	"prep/internal/lock"
 	"prep/trainer/element"
 	"prep/trainer/safetensors"
 	"prep/trainer/tfevents"
@@ -256,7 +257,10 @@ func openRun(path string, resume bool) (*runDir, error) {
 	if err := os.MkdirAll(filepath.Join(path, checkpointsDir), 0o777); err != nil {
 		return nil, explainDisk(path, err)
 	}
-	unlock, err := lock(filepath.Join(path, lockFile))
+	unlock, err := lock.Try(filepath.Join(path, lockFile), false)
+	if errors.Is(err, lock.ErrHeld) {
+		return nil, fault.Environmentf("another prep is training in %s; wait for it or stop it", path)
+	}
 	if err != nil {
 		return nil, explainDisk(path, err)
 	}

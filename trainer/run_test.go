@@ -16,6 +16,7 @@ import (
 
 	"prep/configs"
 	"prep/internal/fault"
+	"prep/internal/lock"
 	"prep/internal/sample"
 )
 
@@ -223,7 +224,7 @@ func TestRunDirectoryRefusals(t *testing.T) {
 	refused("model.vision.blocks: 2 there, 3 now; train.learning_rate", fault.Usage, options(dir, true), other, testData)
 	refused("other shards", fault.Usage, options(dir, true), c, dataID{Manifest: strings.Repeat("cd", 32)})
 	refused("another selection (none there, efef", fault.Usage, options(dir, true), c, dataID{Manifest: testData.Manifest, Selection: strings.Repeat("ef", 32)})
-	unlock, err := lock(filepath.Join(dir, lockFile))
+	unlock, err := lock.Try(filepath.Join(dir, lockFile), false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -146,11 +146,11 @@ func (s *session) ingest(c *cli.Context) error {
 	if info, err := os.Stat(root); err == nil && !info.IsDir() {
 		root = "" // a manifest file: the plan knows its folder
 	}
-	lock, err := stages.Lock(out, true)
+	unlock, err := stages.Lock(out, true)
 	if err != nil {
 		return err
 	}
-	defer lock.Unlock()
+	defer unlock()
 	proc, err := stages.NewProcessor(p, root, cfg.Ingest, findTools(c.Context))
 	if err != nil {
 		return err
@@ -298,11 +298,11 @@ func (s *session) doTasks(c *cli.Context) error {
 			return err
 		}
 	}
-	lock, err := stages.Lock(out, false)
+	unlock, err := stages.Lock(out, false)
 	if err != nil {
 		return err
 	}
-	defer lock.Unlock()
+	defer unlock()
 	proc, err := stages.NewProcessor(p, c.String("root"), cfg.Ingest, findTools(c.Context))
 	if err != nil {
 		return err
@@ -341,11 +341,11 @@ func (s *session) finalizeCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			lock, err := stages.Lock(out, true)
+			unlock, err := stages.Lock(out, true)
 			if err != nil {
 				return err
 			}
-			defer lock.Unlock()
+			defer unlock()
 			m, err := stages.Finalize(c.Context, out, toolVersion(), nil)
 			var inc *stages.Incomplete
 			if errors.As(err, &inc) {
