@@ -226,7 +226,9 @@ func parseLedger(data []byte, maxRows int64) (rows []LedgerRow, fields []sample.
 	if err := checkParquetFooter(data); err != nil {
 		return nil, nil, err
 	}
-	r, err := file.NewParquetReader(bytes.NewReader(data))
+	properties := parquet.NewReaderProperties(memory.DefaultAllocator)
+	properties.MaxUncompressedPageSize = int64(len(data)) // pages are not compressed
+	r, err := file.NewParquetReader(bytes.NewReader(data), file.WithReadProps(properties))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -235,6 +237,8 @@ func parseLedger(data []byte, maxRows int64) (rows []LedgerRow, fields []sample.
 	if n < 0 || n > min(maxRows, maxLedgerRows) {
 		return nil, nil, fmt.Errorf("it has %d rows, %d are possible", n, min(maxRows, maxLedgerRows))
 	}
+	// From the columns themselves: what a writer of Arrow leaves in the metadata (ARROW:schema) is not looked at,
+	// for reading it allocates what it says.
 	sc, err := pqarrow.FromParquet(r.MetaData().Schema, nil, nil)
 	if err != nil {
 		return nil, nil, err

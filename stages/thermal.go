@@ -30,6 +30,9 @@ func readThermal(ctx context.Context, p *Processor, s *sample.Sample, part *samp
 	if numbers && stated {
 		return &thermal{pix: levels(g, p.Config.Thermal.Min, p.Config.Thermal.Max), path: part.Path}, nil
 	}
+	if numbers && (g.Float || g.Bits > 16) { // measurements; cut or scaled as a picture they would say nothing
+		return nil, noRange(g, part.Path)
+	}
 	pix, _, err := p.Tools.DecodePicture(ctx, data, picture.Options{
 		ApplyOrientation: c.Orientation == "apply", Alpha: c.Alpha, Depth16: c.Depth16,
 		Decoder: p.jpeg, MaxPixels: c.MaxPixels, AllowTruncated: c.AllowTruncated,
@@ -38,12 +41,16 @@ func readThermal(ctx context.Context, p *Processor, s *sample.Sample, part *samp
 	case err == nil:
 		return &thermal{pix: vision.Gray(pix), path: part.Path}, nil
 	case numbers: // a map that is no picture
-		lo, hi := extent(g.Values)
-		return nil, fault.Corruptf("no_range", "%s: %s of %d-bit numbers from %g to %g; state the range that becomes 0 to 255 (thermal.min, thermal.max)", part.Path, g.Format, g.Bits, lo, hi)
+		return nil, noRange(g, part.Path)
 	case gridErr == nil: // 8-bit levels in a map's format
 		return &thermal{pix: levels(g, 0, 255), path: part.Path}, nil
 	}
 	return nil, inFile(part.Path, err)
+}
+
+func noRange(g *picture.Grid, path string) error {
+	lo, hi := extent(g.Values)
+	return fault.Corruptf("no_range", "%s: %s of %d-bit numbers from %g to %g; state the range that becomes 0 to 255 (thermal.min, thermal.max)", path, g.Format, g.Bits, lo, hi)
 }
 
 // levels maps [lo, hi] to 0..255, rounded; what is not a number is 0.

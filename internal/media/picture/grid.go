@@ -60,7 +60,7 @@ func (d *Decoder) DecodeGrid(data []byte, maxPixels int64) (g *Grid, err error) 
 	case at("\x89PNG\r\n\x1a\n"):
 		format = "PNG"
 		return decodePNGGrid(data, maxPixels)
-	case at("II*\x00"), at("MM\x00*"):
+	case isTIFF(data):
 		format = "TIFF"
 		return decodeTIFFGrid(data, maxPixels)
 	case at("\x93NUMPY"):
@@ -77,8 +77,6 @@ func (d *Decoder) DecodeGrid(data []byte, maxPixels int64) (g *Grid, err error) 
 	case at("\xff\xd8\xff"):
 		format = "JPEG"
 		return d.decodeJPEGGrid(data, maxPixels)
-	case at("II+\x00"), at("MM\x00+"):
-		return nil, fault.Unsupportedf("unsupported_grid", "BigTIFF is not read; save it as plain TIFF (tiffcp, tifffile with bigtiff=False)")
 	case at("\x89HDF\r\n\x1a\n"):
 		return nil, fault.Unsupportedf("unsupported_grid", "HDF5 (also MATLAB 7.3, as NYU's labelled set) is not read; save each map as PNG or NPY")
 	case at("MATLAB 5.0"):

@@ -101,7 +101,7 @@ func TestMalformedGrids(t *testing.T) {
 		{"a NumPy archive", []byte("PK\x03\x04........"), unsupported, "unsupported_grid", "NPZ"},
 		{"a MATLAB file", []byte("MATLAB 5.0 MAT-file"), unsupported, "unsupported_grid", "MATLAB"},
 		{"NYU's labelled set", []byte("\x89HDF\r\n\x1a\n........"), unsupported, "unsupported_grid", "HDF5"},
-		{"BigTIFF", []byte("II+\x00\x08\x00\x00\x00"), unsupported, "unsupported_grid", "BigTIFF"},
+		{"BigTIFF: header alone", []byte("II+\x00\x08\x00\x00\x00"), corrupt, "truncated", "8 bytes"},
 		{"a colour PPM", []byte("P6\n2 2\n255\n............"), unsupported, "unsupported_grid", "three channels"},
 
 		{"PNG: cut off", png[:len(png)/2], corrupt, "truncated", "cut off"},

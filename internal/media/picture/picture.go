@@ -11,8 +11,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"image"
-	"image/color"
 	"image/png"
 	"io"
 	"runtime"
@@ -215,7 +213,7 @@ func sniffPicture(data []byte) (pictureFormat, error) {
 		return pictureFormat{"GIF", decodeGIF}, nil
 	case at(0, "RIFF") && at(8, "WEBP"):
 		return pictureFormat{"WebP", decodeWebP}, nil
-	case at(0, "II*\x00"), at(0, "MM\x00*"):
+	case isTIFF(data):
 		return pictureFormat{"TIFF", decodeTIFF}, nil
 	case at(0, "BM") && len(data) >= 18 && binary.LittleEndian.Uint32(data[14:]) <= 124: // a header size, not prose
 		return pictureFormat{"BMP", decodeBMP}, nil
@@ -256,8 +254,6 @@ var foreignPictures = []struct {
 	{4, "JXL \r\n\x87\n", "JPEG XL", "djxl"},
 	{4, "jP  \r\n\x87\n", "JPEG 2000", "opj_decompress or ffmpeg"},
 	{0, "\xff\x4f\xff\x51", "JPEG 2000", "opj_decompress or ffmpeg"},
-	{0, "II+\x00", "BigTIFF", "tiffcp -8 or libvips"},
-	{0, "MM\x00+", "BigTIFF", "tiffcp -8 or libvips"},
 	{0, "8BPS", "Photoshop", "ImageMagick"},
 	{0, "%PDF", "PDF", "pdftoppm"},
 	{0, "\x76\x2f\x31\x01", "OpenEXR", "ffmpeg"},
@@ -348,56 +344,6 @@ func pngChunk(data []byte, kind, prefix string) []byte {
 		at += 12 + int(n)
 	}
 	return nil
-}
-
-func decodeTIFF(_ *Decoder, data []byte, o Options, info *Info) (*vision.Picture, error) {
-	r := newPictureReader(data)
-	config, err := tiff.DecodeConfig(r)
-	if err != nil {
-		return nil, pictureError(info.Format, r, err)
-	}
-	info.Width, info.Height, info.Bits = config.Width, config.Height, modelBits(config.ColorModel)
-	if err := o.admit(info.Format, info.Width, info.Height); err != nil {
-		return nil, err
-	}
-	info.Orientation = exifOrientation(data) // EXIF is a TIFF structure
-	if info.Orientation == 0 {
-		info.Orientation = xmpOrientation(data)
-	}
-	file, padded := wholeTiles(data)
-	r = newPictureReader(file)
-	if padded {
-		whole, err := tiff.DecodeConfig(r)
-		if err != nil {
-			return nil, pictureError(info.Format, r, err)
-		}
-		if err := o.admit(info.Format, whole.Width, whole.Height); err != nil {
-			return nil, err
-		}
-		r = newPictureReader(file)
-	}
-	img, err := tiff.Decode(r)
-	if err != nil {
-		return nil, pictureError(info.Format, r, err)
-	}
-	if grey, ok := img.(*image.Gray); ok && invertedFax(data) {
-		for i := range grey.Pix {
-			grey.Pix[i] = ^grey.Pix[i]
-		}
-	}
-	if part, ok := img.(interface {
-		SubImage(image.Rectangle) image.Image
-	}); ok && padded {
-		img = part.SubImage(image.Rect(0, 0, info.Width, info.Height))
-	}
-	pix, err := flatten(img, o, config.ColorModel == color.Gray16Model, info)
-	if err != nil {
-		return nil, err
-	}
-	// In a TIFF file the orientation is not advice in its metadata but says how the rows lie: Pillow turns
-	// the picture whoever reads it, and so does every reader built on libtiff's RGBA interface.
-	pix, info.Orientation = vision.Orient(pix, info.Orientation), 0
-	return pix, nil
 }
 
 func decodeWebP(_ *Decoder, data []byte, o Options, info *Info) (*vision.Picture, error) {

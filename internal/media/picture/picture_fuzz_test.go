@@ -12,11 +12,15 @@ import (
 	"prep/internal/needs"
 )
 
-// seedPictures adds the small files of testdata/pictures of the given extensions, all when none is given.
+// seedPictures adds the small files of testdata/pictures and testdata/tiff of the given extensions, all when none is given.
 func seedPictures(f *testing.F, extensions ...string) {
-	names, err := filepath.Glob("testdata/pictures/*.*")
-	if err != nil || len(names) == 0 {
-		f.Fatalf("no seeds: %v", err)
+	var names []string
+	for _, folder := range []string{"pictures", "tiff"} {
+		in, err := filepath.Glob("testdata/" + folder + "/*.*")
+		if err != nil || len(in) == 0 {
+			f.Fatalf("no seeds: %v", err)
+		}
+		names = append(names, in...)
 	}
 	for _, name := range names {
 		ext := filepath.Ext(name)

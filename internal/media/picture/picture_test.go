@@ -15,10 +15,16 @@ import (
 	"prep/internal/vision"
 )
 
-// Every variant of every format in testdata/pictures, as Pillow reads it: JPEG through both decoders.
+// Every variant of every format in testdata/pictures and testdata/tiff, as Pillow reads it: JPEG through both
+// decoders.
 func TestPicturesAreAsPillowReadsThem(t *testing.T) {
+	arePillows(t, "testdata/pictures", "pictures.json")
+	arePillows(t, "testdata/tiff", "tiff.json")
+}
+
+func arePillows(t *testing.T, folder, name string) {
 	var list struct{ Images []goldenImage }
-	b, err := os.ReadFile("testdata/pictures/pictures.json")
+	b, err := os.ReadFile(filepath.Join(folder, name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +38,7 @@ func TestPicturesAreAsPillowReadsThem(t *testing.T) {
 				tools = turbo(t)
 			}
 			for _, im := range list.Images {
-				data, err := os.ReadFile(filepath.Join("testdata/pictures", im.File))
+				data, err := os.ReadFile(filepath.Join(folder, im.File))
 				if err != nil {
 					t.Fatal(err)
 				}

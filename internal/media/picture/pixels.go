@@ -183,15 +183,6 @@ func paletteTable(m *image.Paletted) *[256][4]uint8 {
 	return &t
 }
 
-// modelBits is the size of a sample of a colour model.
-func modelBits(m color.Model) int {
-	switch m {
-	case color.Gray16Model, color.RGBA64Model, color.NRGBA64Model:
-		return 16
-	}
-	return 8
-}
-
 // cmykRGB is Pillow's conversion: R = (255-K) - C(255-K)/255, rounded, and so on. 255 is full ink.
 func cmykRGB(c, m, y, k uint8) (r, g, b uint8) {
 	paper := 255 - uint32(k)

@@ -3,84 +3,350 @@ package picture
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
+	"image"
+	"image/color"
+	"math"
+
+	"golang.org/x/image/tiff"
+
+	"prep/internal/fault"
+	"prep/internal/media/picture/jpeg"
+	"prep/internal/vision"
 )
 
-// tiffTags are the entries of a TIFF file's first directory that are one number of 16 or 32 bits, by tag.
-type tiffTags struct {
-	order binary.ByteOrder
-	value [1024]uint32
-	place [1024]uint32 // of the value in the file, 0 where there is none
-	long  [1024]bool
+// decodeTIFF reads the first picture of a TIFF or BigTIFF file: grey, RGB, palette and CMYK with 1 to 32 bits a
+// sample or floating point, with or without opacity, in strips or tiles, interleaved or in planes; compressed by
+// LZW, Deflate, PackBits, Zstandard or JPEG. Fax codes are left to golang.org/x/image/tiff.
+//
+// Floating-point samples run from 0 to 1, as everywhere in imaging; a file of others has no known white and is
+// refused, but under Depth16 "clip", where grey is cut to 0..255 as Pillow does.
+func decodeTIFF(_ *Decoder, data []byte, o Options, info *Info) (*vision.Picture, error) {
+	var pix *vision.Picture
+	t, err := openTIFF(data, "picture", func(width, height int64) error {
+		info.Width, info.Height = int(min(width, math.MaxInt32)), int(min(height, math.MaxInt32))
+		return o.admit(info.Format, info.Width, info.Height)
+	})
+	switch {
+	case err == nil:
+		info.Bits = int(t.bits)
+		pix, err = t.picture(o, info)
+	case isFax(data):
+		pix, err = decodeFax(data, o, info)
+	}
+	if err != nil {
+		return nil, err
+	}
+	orientation := exifOrientation(data) // EXIF is a TIFF structure
+	if t != nil {
+		orientation = int(t.tag(tiffOrientation, 0))
+	}
+	if orientation == 0 {
+		orientation = xmpOrientation(data)
+	}
+	// In a TIFF file the orientation is not advice in its metadata but says how the rows lie: Pillow turns
+	// the picture whoever reads it, and so does every reader built on libtiff's RGBA interface.
+	return vision.Orient(pix, orientation), nil
 }
 
-// readTIFFTags reads what there is of the first directory, and says whether it is whole.
-func readTIFFTags(data []byte) (t tiffTags, whole bool) {
+// picture reads the pixels.
+func (t *tiffFile) picture(o Options, info *Info) (*vision.Picture, error) {
+	colours := map[int64]int64{tiffWhiteIsZero: 1, tiffBlackIsZero: 1, tiffRGB: 3, tiffPalette: 1, tiffCMYK: 4, tiffYCbCr: 3}[t.photometric]
+	extra := t.tags[tiffExtraSamples]
+	alpha, multiplied := int64(-1), false
+	switch {
+	case colours == 0:
+		return nil, t.unsupported("colours of another kind (photometric interpretation %d)", t.photometric)
+	case t.photometric == tiffYCbCr && t.compression != tiffJPEG:
+		return nil, t.unsupported("YCbCr that is not compressed by JPEG")
+	case t.samples < colours:
+		return nil, t.corrupt("%d samples a pixel, and %d colours", t.samples, colours)
+	case t.kind == tiffSigned:
+		return nil, t.unsupported("signed samples of %d bits as a picture", t.bits)
+	case t.bits < 8 && (t.samples > 1 || colours > 1):
+		return nil, t.unsupported("%d samples of %d bits a pixel", t.samples, t.bits)
+	case t.photometric == tiffPalette && (t.kind != tiffUnsigned || t.bits > 8 || len(t.tags[tiffColourMap]) < 3<<t.bits):
+		return nil, t.corrupt("a palette of %d numbers for samples of %d bits", len(t.tags[tiffColourMap]), t.bits)
+	case t.photometric == tiffCMYK && (t.kind != tiffUnsigned || t.bits > 16):
+		return nil, t.unsupported("inks as samples of %d bits", t.bits)
+	case t.compression == tiffJPEG && (t.photometric == tiffCMYK || t.photometric == tiffPalette || t.samples != colours || t.planar && t.samples > 1):
+		return nil, t.unsupported("compressed by JPEG, with inks, opacity or planes")
+	case t.photometric != tiffCMYK && t.photometric != tiffPalette && t.samples > colours:
+		// 1: colours are multiplied by it, 2: they are not, 0: something else. Not said: Pillow takes a fourth one
+		// for opacity, and so does the Corel program that writes 999.
+		switch {
+		case len(extra) == 0:
+			alpha = colours
+		case extra[0] == 1 || extra[0] == 2 || extra[0] == 999:
+			alpha, multiplied = colours, extra[0] == 1
+		}
+	}
+	if t.photometric == tiffCMYK {
+		return t.inks(o, info)
+	}
+	img, err := t.colours(o, colours, alpha)
+	if err != nil {
+		return nil, err
+	}
+	if multiplied { // the two types differ in nothing else
+		switch m := img.(type) {
+		case *image.NRGBA:
+			img = &image.RGBA{Pix: m.Pix, Stride: m.Stride, Rect: m.Rect}
+		case *image.NRGBA64:
+			img = &image.RGBA64{Pix: m.Pix, Stride: m.Stride, Rect: m.Rect}
+		}
+	}
+	return flatten(img, o, colours == 1 && t.bits > 8, info)
+}
+
+// inks reads CMYK, 255 being full ink; of 16 bits the high byte, as Pillow does.
+func (t *tiffFile) inks(o Options, info *Info) (*vision.Picture, error) {
+	img := image.NewCMYK(image.Rect(0, 0, int(t.width), int(t.height)))
+	size, step := t.bits/8, t.samplesOfOneBlock*t.bits/8
+	high := int64(0)
+	if size == 2 && t.order == binary.ByteOrder(binary.LittleEndian) {
+		high = 1
+	}
+	err := t.eachBlock(func(pix []byte, left, y, n, plane int64) {
+		for c := plane; c < 4 && c < plane+t.samplesOfOneBlock; c++ {
+			for x := range n {
+				img.Pix[4*(y*t.width+left+x)+c] = pix[x*step+(c-plane)*size+high]
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return flatten(img, o, false, info)
+}
+
+// colours reads grey, RGB or a palette as an image of the standard library that holds as much: 8 bits where the
+// samples have no more, else 16. alpha is the sample that is opacity, -1 for none.
+func (t *tiffFile) colours(o Options, colours, alpha int64) (image.Image, error) {
+	w, h := int(t.width), int(t.height)
+	r := image.Rect(0, 0, w, h)
+	wide := t.bits > 8
+	var img image.Image
+	var out []uint8
+	channels := int64(4)
+	switch {
+	case colours == 1 && alpha < 0 && t.photometric != tiffPalette && wide:
+		m := image.NewGray16(r)
+		img, out, channels = m, m.Pix, 1
+	case colours == 1 && alpha < 0 && t.photometric != tiffPalette:
+		m := image.NewGray(r)
+		img, out, channels = m, m.Pix, 1
+	case t.photometric == tiffPalette:
+		m := image.NewPaletted(r, nil)
+		entries := 1 << t.bits
+		for i := range entries { // 16 bits each; Pillow keeps the high byte
+			at := func(k int) uint8 { return uint8(t.tags[tiffColourMap][k*entries+i] >> 8) }
+			m.Palette = append(m.Palette, color.NRGBA{at(0), at(1), at(2), 255})
+		}
+		img, out, channels = m, m.Pix, 1
+	case wide:
+		m := image.NewNRGBA64(r)
+		img, out = m, m.Pix
+	default:
+		m := image.NewNRGBA(r)
+		img, out = m, m.Pix
+	}
+	size := int64(1)
+	if wide {
+		size = 2
+	}
+	if channels == 4 && alpha < 0 { // opaque, whatever the planes bring
+		for i := 3 * size; i < int64(len(out)); i += 4 * size {
+			out[i], out[i+size-1] = 255, 255
+		}
+	}
+	value, odd := t.reader(o, colours)
+	err := t.eachBlock(func(pix []byte, left, y, n, plane int64) {
+		for s := plane; s < plane+t.samplesOfOneBlock; s++ {
+			// The place of the sample among the picture's channels; grey is three of four.
+			to, copies := s, int64(1)
+			switch {
+			case s == alpha:
+				to = 3
+			case s >= colours:
+				continue
+			case colours == 1 && channels == 4:
+				copies = 3
+			}
+			d := size * (channels*(y*t.width+left) + to)
+			for x := range n {
+				v := value(pix, x*t.samplesOfOneBlock+s-plane, s == alpha)
+				for k := range copies {
+					if wide {
+						binary.BigEndian.PutUint16(out[d+2*k:], v)
+					} else {
+						out[d+k] = uint8(v)
+					}
+				}
+				d += size * channels
+			}
+		}
+	})
+	if err == nil && odd.seen {
+		err = t.unsupported("floating-point samples from %g to %g, of which only 0 to 1 are known to be a picture", odd.lo, odd.hi)
+	}
+	return img, err
+}
+
+// floatRange is what floating-point samples hold that no picture does.
+type floatRange struct {
+	seen   bool
+	lo, hi float64
+}
+
+// reader returns a function that gives sample i of a row: 8 bits, or 16 where the file has more than 8.
+func (t *tiffFile) reader(o Options, colours int64) (value func(row []byte, i int64, opacity bool) uint16, odd *floatRange) {
+	odd = &floatRange{}
+	size := t.bits / 8
+	clip := o.Depth16 == "clip" && colours == 1
+	invert := func(v, white uint16) uint16 { return v }
+	if t.photometric == tiffWhiteIsZero {
+		invert = func(v, white uint16) uint16 { return white - v }
+	}
+	switch {
+	case t.bits < 8:
+		most := uint16(1)<<t.bits - 1
+		return func(row []byte, i int64, _ bool) uint16 {
+			at := i * t.bits
+			v := invert(uint16(row[at/8]>>(8-t.bits-at%8))&most, most)
+			if t.photometric != tiffPalette {
+				v = v * 255 / most
+			}
+			return v
+		}, odd
+	case t.bits == 8:
+		return func(row []byte, i int64, _ bool) uint16 { return invert(uint16(row[i]), 255) }, odd
+	case t.kind == tiffUnsigned && t.bits == 16:
+		return func(row []byte, i int64, _ bool) uint16 { return invert(t.order.Uint16(row[2*i:]), 65535) }, odd
+	case t.kind == tiffUnsigned:
+		return func(row []byte, i int64, opacity bool) uint16 {
+			v := t.order.Uint32(row[4*i:])
+			if clip && !opacity { // what flatten makes of it is the least of v and 255
+				v = min(v, 65535) << 16
+			}
+			return invert(uint16(v>>16), 65535)
+		}, odd
+	}
+	return func(row []byte, i int64, opacity bool) uint16 {
+		v := float64(t.sample(row[size*i:], size))
+		if clip && !opacity {
+			return uint16(min(max(v, 0), 255)) // not a number becomes 0
+		}
+		// A little over is what filters leave.
+		if !(v >= -0.1 && v <= 1.1) {
+			if !odd.seen {
+				odd.lo, odd.hi, odd.seen = v, v, true
+			}
+			odd.lo, odd.hi = min(odd.lo, v), max(odd.hi, v)
+			return 0
+		}
+		return invert(uint16(min(max(v, 0), 1)*65535+0.5), 65535)
+	}, odd
+}
+
+// jpegBlock decodes strip or tile i, a JPEG whose tables may lie in the directory (Technical Note 2).
+func (t *tiffFile) jpegBlock(i, rows int64) ([]byte, error) {
+	at, n := t.offsets[i], t.lengths[i]
+	if at > int64(len(t.data)) || n > int64(len(t.data))-at {
+		return nil, fault.Corruptf("truncated", "TIFF: strip or tile %d (bytes %d to %d) lies beyond the file's %d bytes; fetch it again", i, at, at+n, len(t.data))
+	}
+	body := t.data[at : at+n]
+	if len(body) < 4 || body[0] != 0xff || body[1] != 0xd8 {
+		return nil, t.corrupt("strip or tile %d is no JPEG", i)
+	}
+	// An Adobe marker says what the photometric interpretation says: RGB as it is, or YCbCr.
+	transform := byte(0)
+	if t.photometric == tiffYCbCr {
+		transform = 1
+	}
+	file := append([]byte("\xff\xd8\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00"), transform)
+	if tables := bytes.TrimSuffix(t.raw, []byte("\xff\xd9")); len(tables) > 2 {
+		file = append(file, tables[2:]...)
+	}
+	file = append(file, body[2:]...)
+	if len(t.raw) > 1<<16 {
+		return nil, t.corrupt("JPEG tables of %d bytes", len(t.raw))
+	}
+	img, err := jpeg.Decode(file, jpeg.Options{MaxPixels: 2*t.tileWidth*t.tileHeight + 1<<16})
+	if err != nil {
+		var unsupported *jpeg.UnsupportedError
+		if errors.As(err, &unsupported) {
+			return nil, t.unsupported("strip or tile %d, a JPEG: %s", i, unsupported.What)
+		}
+		return nil, t.corrupt("strip or tile %d, a JPEG: %w", i, err)
+	}
+	if int64(img.Components) != t.samples || int64(img.Width) < t.tileWidth || int64(img.Height) < rows {
+		return nil, t.corrupt("strip or tile %d is a JPEG of %d x %d pixels and %d components", i, img.Width, img.Height, img.Components)
+	}
+	row := t.tileWidth * t.samples
+	if int64(img.Width) == t.tileWidth {
+		return img.Pix[:row*rows], nil
+	}
+	out := make([]byte, 0, row*rows)
+	for y := range rows {
+		out = append(out, img.Pix[y*int64(img.Width)*t.samples:][:row]...)
+	}
+	return out, nil
+}
+
+// tiffShort returns the first value of a tag of 16 bits in a TIFF file's first directory, 0 where it is not.
+func tiffShort(data []byte, tag uint16) uint16 {
 	if len(data) < 8 {
-		return t, false
+		return 0
 	}
-	t.order = binary.LittleEndian
+	var order binary.ByteOrder = binary.LittleEndian
 	if data[0] == 'M' {
-		t.order = binary.BigEndian
+		order = binary.BigEndian
 	}
-	at := int64(t.order.Uint32(data[4:]))
+	at := int64(order.Uint32(data[4:]))
 	if at+2 > int64(len(data)) {
-		return t, false
+		return 0
 	}
-	for i := range int64(t.order.Uint16(data[at:])) {
+	for i := range int64(order.Uint16(data[at:])) {
 		e := at + 2 + 12*i
 		if e+12 > int64(len(data)) {
-			return t, false
+			return 0
 		}
-		tag, kind := t.order.Uint16(data[e:]), t.order.Uint16(data[e+2:])
-		if int(tag) >= len(t.value) || t.order.Uint32(data[e+4:]) != 1 {
-			continue
-		}
-		t.place[tag] = uint32(e + 8)
-		switch kind {
-		case 3:
-			t.value[tag] = uint32(t.order.Uint16(data[e+8:]))
-		case 4:
-			t.value[tag], t.long[tag] = t.order.Uint32(data[e+8:]), true
+		if order.Uint16(data[e:]) == tag && order.Uint16(data[e+2:]) == 3 {
+			return order.Uint16(data[e+8:])
 		}
 	}
-	return t, true
+	return 0
 }
 
-// invertedFax reports that golang.org/x/image/tiff gives the file's negative: it takes the white runs of a fax
-// code for white, whatever they stand for. A run that is called white is of zeros, and zero may be black.
-func invertedFax(data []byte) bool {
-	t, _ := readTIFFTags(data)
-	const group3, group4, blackIsZero = 3, 4, 1
-	c := t.value[tiffCompression]
-	return (c == group3 || c == group4) && t.value[tiffPhotometric] == blackIsZero
+// isFax reports one of the fax codes, ITU-T T.4 and T.6.
+func isFax(data []byte) bool {
+	c := tiffShort(data, tiffCompression)
+	return len(data) > 4 && (data[2] == 42 || data[3] == 42) && c >= 2 && c <= 4
 }
 
-// wholeTiles returns a TIFF file whose width and height are rounded up to whole tiles, and whether anything had
-// to change: golang.org/x/image/tiff takes the padding of the last tile of a row for pixels in all modes but
-// 8-bit RGB and palettes, and gives a wrong picture without an error. The caller cuts off what is too much.
-func wholeTiles(data []byte) ([]byte, bool) {
-	t, whole := readTIFFTags(data)
-	if !whole {
-		return data, false
+// decodeFax reads a page in a fax code.
+func decodeFax(data []byte, o Options, info *Info) (*vision.Picture, error) {
+	r := newPictureReader(data)
+	config, err := tiff.DecodeConfig(r)
+	if err != nil {
+		return nil, pictureError(info.Format, r, err)
 	}
-	out, changed := data, false
-	for _, axis := range [2][2]int{{tiffWidth, tiffTileWidth}, {tiffHeight, tiffTileLength}} {
-		n, tile := int64(t.value[axis[0]]), int64(t.value[axis[1]])
-		if n == 0 || tile == 0 || n%tile == 0 {
-			continue
-		}
-		n = (n + tile - 1) / tile * tile
-		if n > 1<<24 || !t.long[axis[0]] && n > 0xffff {
-			return data, false
-		}
-		if !changed {
-			out, changed = bytes.Clone(data), true
-		}
-		if p := t.place[axis[0]]; t.long[axis[0]] {
-			t.order.PutUint32(out[p:], uint32(n))
-		} else {
-			t.order.PutUint16(out[p:], uint16(n))
+	info.Width, info.Height, info.Bits = config.Width, config.Height, 1
+	if err := o.admit(info.Format, info.Width, info.Height); err != nil {
+		return nil, err
+	}
+	r = newPictureReader(data)
+	img, err := tiff.Decode(r)
+	if err != nil {
+		return nil, pictureError(info.Format, r, err)
+	}
+	// The package takes the white runs of a fax code for white, whatever they stand for. A run that is called
+	// white is of zeros, and zero may be black.
+	if grey, ok := img.(*image.Gray); ok && tiffShort(data, tiffPhotometric) == tiffBlackIsZero {
+		for i := range grey.Pix {
+			grey.Pix[i] = ^grey.Pix[i]
 		}
 	}
-	return out, changed
+	return flatten(img, o, false, info)
 }

@@ -3,10 +3,90 @@ package picture_test
 import (
 	"encoding/base64"
 	"encoding/binary"
+	"os"
+	"path/filepath"
 	"testing"
 
+	"prep/internal/fault"
 	"prep/internal/media/picture"
 )
+
+func readTIFF(t testing.TB, name string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata/tiff", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// What Pillow does not read, or reads wrong, is the same pattern in another file that it does.
+func TestTIFFVariants(t *testing.T) {
+	decode := func(name string, o picture.Options) []uint8 {
+		p, _, err := new(picture.Decoder).DecodePicture(readTIFF(t, name), o)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		return p.Pix
+	}
+	for _, c := range []struct {
+		name, as string
+		off      int // levels: half a float's precision is 1/2048
+	}{
+		{"planar16.tif", "rgb.tif", 0},
+		{"big_big_endian.tif", "rgb.tif", 0},
+		{"f32_rgb_unit.tif", "rgb.tif", 0},
+		{"f16_rgb_unit.tif", "rgb.tif", 1},
+		{"f64_unit.tif", "grey.tif", 0},
+		{"u32.tif", "grey.tif", 0},
+		{"la16.tif", "la.tif", 0},
+	} {
+		got, want := decode(c.name, picture.Options{}), decode(c.as, picture.Options{})
+		for i, v := range want {
+			if d := int(got[i]) - int(v); d < -c.off || d > c.off {
+				t.Errorf("%s: sample %d is %d, in %s %d", c.name, i, got[i], c.as, v)
+				break
+			}
+		}
+	}
+	g, err := new(picture.Decoder).DecodeGrid(readTIFF(t, "big_grid.tif"), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range decode("grey.tif", picture.Options{}) {
+		if g.Values[i/3] != float32(v) {
+			t.Fatalf("big_grid.tif: value %d is %g, want %d", i/3, g.Values[i/3], v)
+		}
+	}
+	// Colours that are multiplied by their opacity: on black they stay as they are, but for what is brighter than
+	// its opacity allows.
+	grey, alpha := decode("lx.tif", picture.Options{}), decode("la_multiplied.tif", picture.Options{Alpha: "black"})
+	white := decode("la_multiplied.tif", picture.Options{})
+	for i, v := range grey {
+		opacity := 255 - (int(white[i]) - int(alpha[i]))
+		if want := min(int(v), opacity); int(alpha[i]) < want-2 || int(alpha[i]) > want+2 {
+			t.Fatalf("la_multiplied.tif: sample %d is %d on black, want %d", i, alpha[i], want)
+		}
+	}
+}
+
+// A tag that is there ten thousand times, each time with the whole file for its values, is read once.
+func TestTIFFRepeatedTags(t *testing.T) {
+	le := binary.LittleEndian
+	const n = 10000
+	file := le.AppendUint32([]byte("II*\x00"), 8)
+	file = le.AppendUint16(file, n)
+	for range n {
+		file = le.AppendUint16(file, 258)
+		file = le.AppendUint16(file, 1)
+		file = le.AppendUint32(file, 8<<20)
+		file = le.AppendUint32(file, 8)
+	}
+	file = append(file, make([]byte, 8<<20)...)
+	if _, _, err := new(picture.Decoder).DecodePicture(file, picture.Options{}); fault.KindOf(err) != fault.Corrupt {
+		t.Error(err)
+	}
+}
 
 // A grey picture of 20 x 18 in four tiles of 16 x 16: the padding of the tiles is no part of it.
 func TestTiledTIFF(t *testing.T) {

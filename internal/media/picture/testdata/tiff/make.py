@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+"""Small TIFF files of the variants that Pillow does not write, and what it reads from them.
+
+Needs tifffile (made with 2026.3.3), imagecodecs (2026.3.6), Pillow (13.0.0) and numpy. Run it in this folder.
+The pictures are a computed pattern, free of rights. tiff.json: as ../pictures/pictures.json, of what Pillow
+reads; the files that it does not read, or reads wrong, are of the same pattern and compared with those.
+"""
+import hashlib, json
+import numpy as np
+import tifffile
+from PIL import Image
+
+W, H = 67, 45
+y, x = np.mgrid[0:H, 0:W]
+rgb = np.stack([127 + 120 * np.sin(x / 5 + y / 9), 255 * (x + y) / (W + H), 127 + 120 * np.cos(y / 4) * np.sin(x / 11)], -1)
+rgb[10:25, 20:50] = [230, 20, 40]
+rgb = np.clip(rgb, 0, 255).astype(np.uint8)
+grey = np.asarray(Image.fromarray(rgb).convert("L"))
+alpha = np.clip(255 * (x - 8) / (W - 16), 0, 255).astype(np.uint8)
+rgb16 = rgb.astype(np.uint16) * 257
+cmyk = np.asarray(Image.fromarray(rgb).convert("CMYK"))
+planes = lambda a: np.ascontiguousarray(a.transpose(2, 0, 1))
+pillow, others = [], []
+
+
+def save(name, a, photometric="rgb", compression="zlib", to=pillow, **kw):
+    tifffile.imwrite(name, a, photometric=photometric, compression=compression, metadata=None, software=False, **kw)
+    to.append(name)
+
+
+separate = dict(planarconfig="separate")
+save("rgb.tif", rgb)
+save("grey.tif", grey, "minisblack")
+save("planar.tif", planes(rgb), **separate)
+save("planar_lzw.tif", planes(rgb), compression="lzw", predictor=True, rowsperstrip=7, **separate)
+save("planar_tiles.tif", planes(rgb), tile=(16, 32), **separate)
+save("planar_rgba.tif", planes(np.dstack([rgb, alpha])), extrasamples=["unassalpha"], **separate)
+save("planar16.tif", planes(rgb16), to=others, **separate)  # Pillow takes the planes for eight bits
+save("la.tif", np.dstack([grey, alpha]), "minisblack", extrasamples=["unassalpha"], planarconfig="contig")
+save("lx.tif", np.dstack([grey, alpha]), "minisblack", extrasamples=["unspecified"], planarconfig="contig")
+save("la_multiplied.tif", np.dstack([grey, alpha]), "minisblack", extrasamples=["assocalpha"], planarconfig="contig", to=others)
+save("la16.tif", np.dstack([grey, alpha]).astype(np.uint16) * 257, "minisblack", extrasamples=["unassalpha"], planarconfig="contig", to=others)
+save("rgbx.tif", np.dstack([rgb, alpha]), extrasamples=["unspecified"])
+save("rgba_multiplied.tif", np.dstack([rgb // 2, alpha]), extrasamples=["assocalpha"])
+save("cmyk.tif", cmyk, "separated")
+save("cmyk_lzw.tif", cmyk, "separated", compression="lzw", predictor=True)
+save("cmyk16_big_endian.tif", cmyk.astype(">u2") * 257, "separated", byteorder=">")
+save("cmyk_planar.tif", planes(cmyk), "separated", **separate)
+save("big.tif", rgb, bigtiff=True)
+save("big_tiles.tif", rgb, bigtiff=True, tile=(16, 16), compression="lzw")
+save("big_big_endian.tif", rgb16, bigtiff=True, byteorder=">", predictor=True, to=others)
+save("big_grid.tif", grey.astype(np.float32), "minisblack", bigtiff=True, compression="zstd", predictor=True, to=others)
+save("zstd.tif", rgb, compression="zstd", predictor=True)
+save("zstd16.tif", rgb16, compression="zstd", predictor=True)
+save("f32.tif", grey.astype(np.float32), "minisblack", predictor=True)
+save("f16_rgb_unit.tif", (rgb / 255).astype(np.float16), to=others)
+save("f32_rgb_unit.tif", rgb.astype(np.float32) / 255, predictor=True, to=others)
+save("f64_unit.tif", grey / 255, "minisblack", to=others)
+save("u32_small.tif", grey.astype(np.uint32) * 2, "minisblack")
+save("u32.tif", grey.astype(np.uint32) * 16843009, "minisblack", to=others)
+for name, kind, a, kw in (("jpeg.tif", "ycbcr", rgb, {}), ("jpeg_420.tif", "ycbcr", rgb, dict(subsampling=(2, 2), rowsperstrip=16)),
+                          ("jpeg_tiles.tif", "ycbcr", rgb, dict(tile=(32, 32))), ("jpeg_grey.tif", "minisblack", grey, {})):
+    save(name, a, kind, "jpeg", compressionargs={"level": 85}, **kw)
+save("jpeg_rgb.tif", rgb, "rgb", "jpeg", compressionargs={"level": 85, "outcolorspace": "rgb"})
+Image.fromarray(rgb).save("jpeg_tables.tif", compression="jpeg", quality=80)  # its tables lie in the directory
+pillow.append("jpeg_tables.tif")
+save("negative.tif", grey, "miniswhite")
+Image.fromarray(rgb).quantize(100).save("palette_lzw.tif", compression="tiff_lzw")
+pillow.append("palette_lzw.tif")
+Image.fromarray(rgb).convert("LAB").save("lab.tif", compression="tiff_lzw")  # refused
+Image.fromarray(rgb).convert("YCbCr").save("ycbcr.tif", compression="tiff_lzw")  # refused
+
+rows = []
+for name in pillow:
+    with Image.open(name) as i:
+        c = i.convert("RGB")
+        w, h = 224 * c.width // c.height, 224
+        left = int(round((w - 224) / 2))
+        crop = np.asarray(c.resize((w, h), Image.BICUBIC).crop((left, 0, left + 224, 224))).transpose(2, 0, 1)
+        rows.append({"file": name, "size_wh": i.size, "exif_orientation": 0, "mode": i.mode,
+                     "crop_chw_sha256": hashlib.sha256(crop.tobytes()).hexdigest(), "decoded_rgb_sha256": hashlib.sha256(c.tobytes()).hexdigest()})
+json.dump({"images": rows}, open("tiff.json", "w"), indent=1)
