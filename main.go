@@ -9,5 +9,6 @@ import (
 )
 
 func main() {
+	cli.Restart()
 	os.Exit(cli.Main(os.Args, os.Stdout, os.Stderr))
 }

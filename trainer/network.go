@@ -7,6 +7,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
 
 	"prep/configs"
@@ -157,20 +158,19 @@ func (n *network) stem(t *towerSpec, x *Node) *Node {
 		if x.Rank() == 4 {
 			// A repeated image meets both time slices of the kernel: their sum does the same at half the cost.
 			kernel = ReduceSum(kernel, 2)
-			x = Reshape(x, b, 3, rows, k, cols, k)
-			x = TransposeAllAxes(x, 0, 2, 4, 1, 3, 5)
+			x = patches(x, rows, cols, k, k)
 		} else {
 			x = Reshape(x, b, 3, videoFrames, rows, k, cols, k)
 			x = TransposeAllAxes(x, 0, 3, 5, 1, 2, 4, 6)
 		}
-		h = n.product(Reshape(x, b*rows*cols, -1), Reshape(kernel, w, -1))
+		h = n.stemProduct(Reshape(x, b*rows*cols, -1), Reshape(kernel, w, -1))
 	case stemPatch:
 		kernel := Reshape(n.value(g, "%s.%s.proj.weight", pre, t.stemKey), w, k*k)
-		h = n.product(Reshape(patches(x, rows, cols, k, c.Stride), b*rows*cols, k*k), kernel)
+		h = n.stemProduct(Reshape(patches(x, rows, cols, k, c.Stride), b*rows*cols, k*k), kernel)
 	case stemPieces:
 		position = pre + ".pos_embed"
 		x = TransposeAllAxes(Reshape(Slice(x, AxisRange(), AxisRange(), AxisRange(0, cols*k)), b, imuChannels, cols, k), 0, 2, 1, 3)
-		h = n.product(Reshape(x, b*cols, imuChannels*k), n.value(g, "%s.%s.proj.weight", pre, t.stemKey))
+		h = n.stemProduct(Reshape(x, b*cols, imuChannels*k), n.value(g, "%s.%s.proj.weight", pre, t.stemKey))
 	}
 	h = n.widen(Reshape(h, b, rows*cols, w))
 	if t.stem != stemVideo {
@@ -180,12 +180,31 @@ func (n *network) stem(t *towerSpec, x *Node) *Node {
 	return n.narrow(Add(Concatenate([]*Node{class, h}, 1), n.value(g, "%s", position)))
 }
 
-// patches cuts [B,1,H,W] into [B, rows, cols, k, k] at the given stride.
+// patches cuts [B,C,H,W] into [B, rows, cols, C, k, k] at the given stride; one that differs from k takes C = 1
+// and leaves the axis of C out.
 func patches(x *Node, rows, cols, k, stride int) *Node {
-	b := x.Shape().Dimensions[0]
+	d := x.Shape().Dimensions
+	b, channels, height := d[0], d[1], d[2]
 	if stride == k {
-		x = Slice(x, AxisRange(), AxisRange(), AxisRange(0, rows*k), AxisRange(0, cols*k))
-		return TransposeAllAxes(Reshape(x, b, rows, k, cols, k), 0, 1, 3, 2, 4)
+		if d[3] != cols*k {
+			x = Slice(x, AxisRange(), AxisRange(), AxisRange(), AxisRange(0, cols*k))
+		}
+		// A transposition of the axes, put as a gathering of runs of k pixels: the Go backend moves those whole,
+		// and transposes value by value, which took longer than the products of a small tower. x needs no gradient.
+		from := make([]int32, 0, b*rows*cols*channels*k)
+		for i := range b {
+			for row := range rows {
+				for col := range cols {
+					for c := range channels {
+						for y := range k {
+							from = append(from, int32(((i*channels+c)*height+row*k+y)*cols+col))
+						}
+					}
+				}
+			}
+		}
+		index := Const(x.Graph(), tensors.FromFlatDataAndDimensions(from, b, rows, cols, channels, k, 1))
+		return Gather(Reshape(x, b*channels*height*cols, k), index)
 	}
 	bands := make([]*Node, rows)
 	for i := range bands {
@@ -252,13 +271,22 @@ func (n *network) attention(t *towerSpec, prefix string, h *Node) *Node {
 		v = Concatenate([]*Node{v, extra("bias_v")}, 1)
 		keys++
 	}
-	scores := contract(Reshape(q, b, length, heads, d), []int{3}, []int{0, 2}, Reshape(k, b, keys, heads, d), []int{3}, []int{0, 2}) // [B, heads, T, keys]
 	var mask *Node
 	if t.stem == stemTokens {
 		mask = Reshape(n.value(g, "modality_preprocessors.text.mask"), 1, 1, length, keys)
 	}
-	out := contract(n.softmax(scores, mask), []int{3}, []int{0, 1}, Reshape(v, b, keys, heads, d), []int{1}, []int{0, 2}) // [B, heads, T, d]
-	out = TransposeAllAxes(out, 0, 2, 1, 3)
+	var out *Node
+	if heads == 1 { // no axis of heads, and so nothing to transpose
+		if mask != nil {
+			mask = Reshape(mask, 1, length, keys)
+		}
+		scores := contract(q, []int{2}, []int{0}, k, []int{2}, []int{0}) // [B, T, keys]
+		out = contract(n.softmax(scores, mask), []int{2}, []int{0}, v, []int{1}, []int{0})
+	} else {
+		scores := contract(Reshape(q, b, length, heads, d), []int{3}, []int{0, 2}, Reshape(k, b, keys, heads, d), []int{3}, []int{0, 2}) // [B, heads, T, keys]
+		out = contract(n.softmax(scores, mask), []int{3}, []int{0, 1}, Reshape(v, b, keys, heads, d), []int{1}, []int{0, 2})             // [B, heads, T, d]
+		out = TransposeAllAxes(out, 0, 2, 1, 3)
+	}
 	out = n.biased(n.product(Reshape(out, b*length, w), n.value(g, "%s.out_proj.weight", prefix)), prefix+".out_proj.bias")
 	return Reshape(out, b, length, w)
 }
@@ -309,6 +337,12 @@ func product(x, w *Node) *Node { return contract(x, []int{1}, nil, w, []int{1}, 
 // of both products of the gradient, at twice their memory and a fraction of their speed.
 func contract(a *Node, aContracts, aBatch []int, b *Node, bContracts, bBatch []int) *Node {
 	return Dot(a, b).WithAccumulatorDType(dtypes.InvalidDType).General(aContracts, aBatch, bContracts, bBatch)
+}
+
+// stemProduct is the product for the raw input of a tower, by far the largest matrix of a small one. With the weights
+// on the left their gradient reads x as it lies; the other way around the Go backend transposes it first.
+func (n *network) stemProduct(x, w *Node) *Node {
+	return Transpose(contract(n.narrow(w), []int{1}, nil, n.narrow(x), []int{1}, nil), 0, 1)
 }
 
 // norm is the LayerNorm between narrow values of a trunk.
