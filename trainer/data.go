@@ -132,8 +132,8 @@ func (r *shardRows) Labels(i int) []string {
 	return row.Labels
 }
 
-// columns says what each modality's column must hold; -1 is any number of clips. Audio and depth are float16
-// or float32.
+// columns says what each modality's column must hold; -1 is any number of clips. A video may have an axis of clips
+// and crops before these. Audio and depth are float16 or float32.
 var columns = [sample.NumModalities]struct {
 	dtypes []sample.DType
 	shape  []int
@@ -147,6 +147,24 @@ var columns = [sample.NumModalities]struct {
 	sample.IMU:     {[]sample.DType{sample.Float32}, []int{imuChannels, imuSamples}},
 }
 
+// fits reports whether a shape is a modality's.
+func fits(m sample.Modality, shape []int) bool {
+	want := columns[m].shape
+	if m == sample.Video && len(shape) == len(want)+1 && shape[0] > 0 {
+		shape = shape[1:]
+	}
+	return slices.EqualFunc(shape, want, func(got, want int) bool { return got == want || want == -1 && got > 0 })
+}
+
+// clipsOf is how many clips (of a video, times crops) a tensor of a fitting shape holds, 0 where it has no axis
+// for them.
+func clipsOf(m sample.Modality, shape []int) int {
+	if m == sample.Audio || m == sample.Video && len(shape) > len(columns[m].shape) {
+		return shape[0]
+	}
+	return 0
+}
+
 // checkSchema refuses columns that bear a modality's name and hold something else.
 func checkSchema(fields []sample.TensorField) error {
 	for _, f := range fields {
@@ -158,11 +176,7 @@ func checkSchema(fields []sample.TensorField) error {
 			continue // no sample has it
 		}
 		want := columns[m]
-		ok := slices.Contains(want.dtypes, f.DType) && len(f.Shape) == len(want.shape)
-		for i := 0; ok && i < len(want.shape); i++ {
-			ok = f.Shape[i] == want.shape[i] || want.shape[i] == -1 && f.Shape[i] > 0
-		}
-		if !ok {
+		if !slices.Contains(want.dtypes, f.DType) || !fits(m, f.Shape) {
 			return fault.Inputf("column %s holds %s%v; training reads %s%v", f.Name, f.DType, f.Shape, want.dtypes[0], want.shape)
 		}
 	}
@@ -494,15 +508,19 @@ const evaluation = -1
 
 // tensor stacks one modality of the rows, whose keys are given. A picture among videos is repeated to two
 // frames. In an epoch of training, pictures (and what lies pixel for pixel over them: video, depth, thermal)
-// are flipped by the same draw, of a sound's clips and of several captions one is drawn, and noise is added where
-// the recipe has any; what gets noise goes in as float32, pixels normalised. In evaluation nothing is drawn: all
-// clips go in, [B, clips, 1, 128, 204], and the first caption. The tensor comes from the pool, to which free gives it back.
+// are flipped by the same draw, of a sound's clips, a video's clips and crops and of several captions one is drawn,
+// and noise is added where the recipe has any; what gets noise goes in as float32, pixels normalised. In evaluation
+// nothing is drawn: all clips go in, [B, clips, 1, 128, 204] or [B, clips, 3, 2, 224, 224], and the first caption; a
+// picture among videos of several clips is all of them. The tensor comes from the pool, to which free gives it back.
 func (p *pairing) tensor(m sample.Modality, rows []int, keys []string, epoch int) (*tensors.Tensor, error) {
 	var out *tensors.Tensor
-	var first sample.Tensor // the first row's, whose type and clips all have
-	sigma := 0.0
+	var err error
+	var first sample.Tensor // the first row's, whose type all have
+	sigma, clips := 0.0, 0
 	if epoch != evaluation {
 		sigma = noiseOf(m, p.train.Noise)
+	} else if clips, err = p.clips(m, rows); err != nil {
+		return nil, err
 	}
 	for i, row := range rows {
 		key := keys[i]
@@ -523,26 +541,29 @@ func (p *pairing) tensor(m sample.Modality, rows []int, keys []string, epoch int
 			return nil, err
 		}
 		if out == nil {
-			if out, err = p.pool.take(shapes.Make(fedType(t.DType, sigma > 0), append([]int{len(rows)}, fedShape(m, t, epoch)...)...)); err != nil {
+			if out, err = p.pool.take(shapes.Make(fedType(t.DType, sigma > 0), append([]int{len(rows)}, fedShape(m, clips)...)...)); err != nil {
 				return nil, err
 			}
 			first = t
-		} else if t.DType != first.DType || m == sample.Audio && epoch == evaluation && t.Shape[0] != first.Shape[0] {
-			return nil, fault.Inputf("sample %s: %s holds %s%v, the samples before it %s%v", key, m, t.DType, t.Shape, first.DType, first.Shape)
+		}
+		n := clipsOf(column, t.Shape)
+		if t.DType != first.DType || column == m && epoch == evaluation && n != clips {
+			return nil, fault.Inputf("sample %s: %s holds %s%v, other samples %s%v", key, m, t.DType, t.Shape, first.DType, first.Shape)
 		}
 		data := t.Data
-		if m == sample.Audio && epoch != evaluation {
-			clip := draw(p.train.Seed, "clip", epoch, key).Below(t.Shape[0])
-			size := len(data) / t.Shape[0]
+		if n > 0 && epoch != evaluation {
+			clip := draw(p.train.Seed, "clip", epoch, key).Below(n)
+			size := len(data) / n
 			data = data[clip*size : (clip+1)*size]
 		}
 		overlaid := m == sample.Image || m == sample.Video || m == sample.Thermal || m == sample.Depth
 		flip := overlaid && epoch != evaluation && p.flips(row) && random.Flip(p.train.Seed, epoch, key)
 		into := func(dst []byte) {
 			if m == sample.Video && column == sample.Image {
-				const plane = imageSize * imageSize
-				for frame := range videoFrames * 3 { // channels first
-					fill(dst[frame*plane:(frame+1)*plane], data[frame/videoFrames*plane:(frame/videoFrames+1)*plane], 1, flip)
+				const plane, planes = imageSize * imageSize, videoFrames * 3
+				for i := range len(dst) / plane { // channels before frames, in each clip
+					from := i % planes / videoFrames * plane
+					fill(dst[i*plane:(i+1)*plane], data[from:from+plane], 1, flip)
 				}
 				return
 			}
@@ -651,13 +672,11 @@ func checkTensor(m sample.Modality, t sample.Tensor, key string, vocab int) erro
 	for _, d := range t.Shape {
 		n *= d
 	}
-	if !slices.Contains(want.dtypes, t.DType) || len(t.Shape) != len(want.shape) || len(t.Data) != n {
+	if !slices.Contains(want.dtypes, t.DType) || len(t.Data) != n {
 		return fault.Inputf("sample %s: %s holds %s%v in %d bytes; training reads %s%v", key, m, t.DType, t.Shape, len(t.Data), want.dtypes[0], want.shape)
 	}
-	for i, d := range want.shape {
-		if d != t.Shape[i] && (d != -1 || t.Shape[i] < 1) {
-			return fault.Inputf("sample %s: %s has shape %v; training reads %v", key, m, t.Shape, want.shape)
-		}
+	if !fits(m, t.Shape) {
+		return fault.Inputf("sample %s: %s has shape %v; training reads %v", key, m, t.Shape, want.shape)
 	}
 	if m == sample.Text {
 		for j := range contextLength {
@@ -685,17 +704,38 @@ func fedType(t sample.DType, noisy bool) dtypes.DType {
 	return dtypes.Float32
 }
 
-// fedShape is the shape of one sample of a batch.
-func fedShape(m sample.Modality, t sample.Tensor, epoch int) []int {
-	switch m {
-	case sample.Audio:
-		if epoch == evaluation {
-			return t.Shape
-		}
-		return t.Shape[1:]
-	default:
-		return columns[m].shape
+// fedShape is the shape of one sample of a batch; clips is 0 where there is no axis for them.
+func fedShape(m sample.Modality, clips int) []int {
+	shape := columns[m].shape
+	if m == sample.Audio {
+		shape = shape[1:]
 	}
+	if clips > 0 {
+		return append([]int{clips}, shape...)
+	}
+	return shape
+}
+
+// clips is how many clips the rows' tensors of a modality have, as clipsOf counts. Pictures among videos have as
+// many as the videos.
+func (p *pairing) clips(m sample.Modality, rows []int) (int, error) {
+	if m != sample.Audio && m != sample.Video {
+		return 0, nil
+	}
+	for _, row := range rows {
+		if m == sample.Video && p.rows.Has(row, "image") {
+			continue
+		}
+		t, err := p.rows.Tensor(row, m.String())
+		if err != nil {
+			return 0, err
+		}
+		if !fits(m, t.Shape) {
+			return 0, nil // for checkTensor to say
+		}
+		return clipsOf(m, t.Shape), nil
+	}
+	return 0, nil
 }
 
 // floats converts little-endian float16 or float32 bytes.

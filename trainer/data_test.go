@@ -243,6 +243,98 @@ func TestPictureAmongVideos(t *testing.T) {
 	}
 }
 
+// A video of several clips: training draws one, another in other epochs, and evaluation gives the tower all; what
+// comes out is the mean of each by itself. A picture among them is itself in every clip.
+func TestVideosOfSeveralClips(t *testing.T) {
+	const clips = 3
+	rows := append(synthetic(2, sample.Image, sample.Audio), synthetic(4, sample.Video, sample.Audio)[2:]...)
+	alone := append(memory(nil), rows...)
+	size := len(rows[2].Tensors[sample.Video].Data)
+	for i := 2; i < 4; i++ {
+		views := sample.Tensor{DType: sample.Uint8, Shape: append([]int{clips}, rows[i].Tensors[sample.Video].Shape...)}
+		for c := range clips {
+			for _, v := range rows[i].Tensors[sample.Video].Data {
+				views.Data = append(views.Data, v+uint8(60*c))
+			}
+		}
+		s := *rows[i]
+		s.Tensors[sample.Video] = views
+		rows[i] = &s
+	}
+	p := pairingOf(t, rows, 4)
+	p.train.Flip = false
+	some, keys := []int{0, 2, 3}, []string{rows[0].Key, rows[2].Key, rows[3].Key}
+	tensor := func(p *pairing, epoch int) *tensors.Tensor {
+		x, err := p.tensor(sample.Video, some, keys, epoch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return x
+	}
+	drawn := map[int]bool{}
+	for epoch := range 12 {
+		x := tensor(p, epoch)
+		if !slices.Equal(x.Shape().Dimensions, []int{3, 3, videoFrames, imageSize, imageSize}) {
+			t.Fatalf("training gets %v", x.Shape())
+		}
+		got := tensors.MustCopyFlatData[uint8](x)[size : 2*size]
+		for c := range clips {
+			if slices.Equal(got, rows[2].Tensors[sample.Video].Data[c*size:(c+1)*size]) {
+				drawn[c] = true
+			}
+		}
+		if again := tensors.MustCopyFlatData[uint8](tensor(p, epoch)); !slices.Equal(again[size:2*size], got) {
+			t.Error("two runs of an epoch differ")
+		}
+	}
+	if len(drawn) != clips {
+		t.Errorf("twelve epochs saw the clips %v", drawn)
+	}
+	x := tensor(p, evaluation)
+	if !slices.Equal(x.Shape().Dimensions, []int{3, clips, 3, videoFrames, imageSize, imageSize}) {
+		t.Fatalf("evaluation gets %v", x.Shape())
+	}
+	c := small(t)
+	e, err := newEngine(c.Model, c.Train)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.close()
+	got, err := e.outputs(sample.Video, x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := make([]float32, len(got))
+	for c := range clips {
+		one := append(memory(nil), alone...)
+		for i := 2; i < 4; i++ {
+			s := *alone[i]
+			s.Tensors[sample.Video].Data = rows[i].Tensors[sample.Video].Data[c*size : (c+1)*size]
+			one[i] = &s
+		}
+		out, err := e.outputs(sample.Video, tensor(pairingOf(t, one, 4), evaluation))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, v := range out {
+			want[i] += v / clips
+		}
+	}
+	for i := range got {
+		if math.Abs(float64(got[i]-want[i])) > 1e-5 {
+			t.Fatalf("value %d of the outputs is %g, the clips' mean %g", i, got[i], want[i])
+		}
+	}
+	if n, err := p.atOnce(sample.Video, some, 32); err != nil || n != 10 {
+		t.Errorf("%d at once, %v", n, err)
+	}
+	uneven := append(memory(nil), rows...)
+	uneven[3] = alone[3]
+	if _, err := pairingOf(t, uneven, 4).tensor(sample.Video, some, keys, evaluation); err == nil {
+		t.Error("videos of three clips and of one in a batch")
+	}
+}
+
 // Weights of pairs are passes for each epoch; a half shows each item every second epoch.
 func TestPairWeights(t *testing.T) {
 	c := small(t)

@@ -151,10 +151,14 @@ func (p *pairing) embedModality(ctx context.Context, o EmbedOptions, backend com
 	defer e.close()
 	p.pool.backend = e.backend
 	defer p.pool.close()
-	size := max(1, min(o.Batch, len(rows)))
+	most := min(o.Batch, len(rows))
 	for len(rows) > 0 {
 		if ctx.Err() != nil {
 			return context.Canceled
+		}
+		size, err := p.atOnce(m, rows, most)
+		if err != nil {
+			return err
 		}
 		n, err := p.sameShape(m, rows, size)
 		if err != nil {
@@ -193,10 +197,23 @@ func (p *pairing) embedModality(ctx context.Context, o EmbedOptions, backend com
 	return nil
 }
 
-// sameShape is how many of the first rows, at most size, have tensors of one shape: sounds may differ in
-// their number of clips.
+// atOnce is how many samples go through a tower together where a batch is of so many: to the tower each clip of a
+// video is one. The first of the rows that is a video tells how many clips they have.
+func (p *pairing) atOnce(m sample.Modality, rows []int, batch int) (int, error) {
+	if m == sample.Video {
+		clips, err := p.clips(m, rows)
+		if err != nil {
+			return 0, err
+		}
+		batch /= max(1, clips)
+	}
+	return max(1, batch), nil
+}
+
+// sameShape is how many of the first rows, at most size, have tensors of one shape: sounds and videos may differ
+// in their number of clips.
 func (p *pairing) sameShape(m sample.Modality, rows []int, size int) (int, error) {
-	if m != sample.Audio {
+	if m != sample.Audio && m != sample.Video {
 		return min(size, len(rows)), nil
 	}
 	var first []int

@@ -234,7 +234,10 @@ func normalise(m sample.Modality, x *Node) *Node {
 		if x.DType() != dtypes.Uint8 {
 			return x
 		}
-		shape := []int{1, 3, 1, 1, 1}[:x.Rank()]
+		shape := []int{1, 3, 1, 1, 1}[:min(x.Rank(), 5)]
+		if x.Rank() == 6 { // an axis of clips
+			shape = []int{1, 1, 3, 1, 1, 1}
+		}
 		mean := Const(g, tensors.FromFlatDataAndDimensions(imageMean[:], shape...))
 		std := Const(g, tensors.FromFlatDataAndDimensions(imageStd[:], shape...))
 		return Div(Sub(DivScalar(ConvertDType(x, dtypes.Float32), 255), mean), std)
@@ -402,8 +405,8 @@ func (e *engine) embed(m sample.Modality, x *tensors.Tensor) ([]float32, error) 
 	return v, err
 }
 
-// outputs takes a batch as shards hold it through its tower without any noise; [B, clips, ...] for a sound of
-// several clips. It returns unit vectors times the logit scale, averaged over the clips, row after row.
+// outputs takes a batch as shards hold it through its tower without any noise; [B, clips, ...] for sounds and for
+// videos of several clips. It returns unit vectors times the logit scale, averaged over the clips, row after row.
 func (e *engine) outputs(m sample.Modality, x *tensors.Tensor) ([]float32, error) {
 	key := m.String()
 	run, ok := e.encoders[key]
@@ -411,7 +414,7 @@ func (e *engine) outputs(m sample.Modality, x *tensors.Tensor) ([]float32, error
 		var err error
 		run, err = model.NewExec(e.backend, e.store, func(_ *model.Scope, x *Node) *Node {
 			t, x := towerOf(m), normalise(m, x)
-			if m == sample.Audio && x.Rank() == 5 {
+			if m == sample.Audio && x.Rank() == 5 || m == sample.Video && x.Rank() == 6 {
 				return e.net.encodeClips(t, x, x.Shape().Dimensions[1]).output
 			}
 			return e.net.encode(t, x, noise{}).output

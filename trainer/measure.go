@@ -507,7 +507,10 @@ func classCosines(x [][]float32, class []string) (classes int, within, between f
 // repetitions, whose results are dropped.
 func (p *pairing) embedRows(ctx context.Context, e *engine, m sample.Modality, rows []int) ([][]float32, error) {
 	var out [][]float32
-	size := min(p.train.Batch, 32)
+	size, err := p.atOnce(m, rows, min(p.train.Batch, 32))
+	if err != nil {
+		return nil, err
+	}
 	for from := 0; from < len(rows); from += size {
 		if ctx.Err() != nil {
 			return nil, context.Canceled
