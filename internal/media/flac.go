@@ -417,10 +417,8 @@ func (d *flacDecoder) decodeFrame(b []byte) (n, used int, err error) {
 				l[i] += r[i]
 			}
 		case 10: // middle, left - right
-			for i := range l {
-				m, s := l[i]<<1|r[i]&1, r[i]
-				l[i], r[i] = (m+s)>>1, (m-s)>>1
-			}
+			n := joinMiddlePairs(l, r)
+			plainJoinMiddle(l[n:], r[n:])
 		}
 	}
 	d.begun = true
@@ -428,6 +426,32 @@ func (d *flacDecoder) decodeFrame(b []byte) (n, used int, err error) {
 		d.next = h.number + uint64(h.block)
 	}
 	return h.block, end + 2, nil
+}
+
+// plainJoinMiddle makes left and right of middle and difference.
+func plainJoinMiddle(l, r []int32) {
+	r = r[:len(l)]
+	for i := range l {
+		m, s := l[i]<<1|r[i]&1, r[i]
+		l[i], r[i] = (m+s)>>1, (m-s)>>1
+	}
+}
+
+// plainInterleave converts two channels.
+func plainInterleave(out []float32, l, r []int32, scale float32) {
+	r = r[:len(l)]
+	for i, v := range l {
+		out[2*i] = float32(v) * scale
+		out[2*i+1] = float32(r[i]) * scale
+	}
+}
+
+// plainPack writes two channels of 16 bits.
+func plainPack(b []byte, l, r []int32) {
+	r = r[:len(l)]
+	for i, v := range l {
+		binary.LittleEndian.PutUint32(b[4*i:], uint32(uint16(v))|uint32(r[i])<<16)
+	}
 }
 
 // wideSide is the scratch for a difference of 33 bits.
@@ -465,11 +489,8 @@ func (d *flacDecoder) interleave(out []float32, from, to int) {
 		}
 	case 2:
 		l, r := d.planes[0][from:to], d.planes[1][from:to]
-		r = r[:len(l)]
-		for i, v := range l {
-			out[2*i] = float32(v) * scale
-			out[2*i+1] = float32(r[i]) * scale
-		}
+		n := interleavePairs(out, l, r, scale)
+		plainInterleave(out[2*n:], l[n:], r[n:], scale)
 	default:
 		for c := range d.channels {
 			for i, v := range d.planes[c][from:to] {
@@ -484,9 +505,8 @@ func (d *flacDecoder) appendRaw(b []byte, n int) []byte {
 	if d.bits > 8 && d.bits <= 16 && d.channels == 2 {
 		l, r := d.planes[0][:n], d.planes[1][:n]
 		b = slices.Grow(b, 4*n)[:4*n]
-		for i, v := range l {
-			binary.LittleEndian.PutUint32(b[4*i:], uint32(uint16(v))|uint32(r[i])<<16)
-		}
+		done := packPairs(b, l, r)
+		plainPack(b[4*done:], l[done:], r[done:])
 		return b
 	}
 	width := (d.bits + 7) / 8
@@ -627,33 +647,50 @@ func (r *flacBits) unary(limit uint32) uint32 {
 // rice reads Rice codes with parameter k: a unary quotient, k bits, the sign in the lowest. false when a
 // residual does not fit 32 bits or the data end.
 //
-// The loop tops the buffer up for every code without asking whether it must: that branch would be mispredicted
-// every third time. All shifts are masked, which is what the processor does anyway.
+// The buffer is topped up for a fixed number of codes, which it nearly always holds, and without asking whether it
+// must: such branches would be mispredicted. All shifts are masked, which is what the processor does anyway.
 func (r *flacBits) rice(out []int32, k uint) bool {
 	k &= 31
+	group := 1
+	switch {
+	case k <= 8:
+		group = 4
+	case k <= 12:
+		group = 3
+	case k <= 18:
+		group = 2
+	}
 	for len(out) > 0 {
 		b := r.b
 		if r.p+8 <= len(b) {
 			r.fill() // what is below the n bits is then as the loop wants it
 		}
 		buf, n, p := r.buf, r.n, r.p
+	codes:
 		for p <= len(b)-8 {
 			buf |= binary.BigEndian.Uint64(b[p:]) >> (n & 63)
 			p += int((63 - n) >> 3)
 			n |= 56
-			z := uint(bits.LeadingZeros64(buf))
-			if z+1+k > 56 {
-				break
+			for i := range out[:min(group, len(out))] {
+				z := uint(bits.LeadingZeros64(buf))
+				if z+1+k > n {
+					if i == 0 {
+						break codes
+					}
+					out = out[i:]
+					continue codes
+				}
+				rest := buf << ((z + 1) & 63)
+				v := uint32(z<<k) | uint32(rest>>1>>((63-k)&63))
+				buf = rest << (k & 63)
+				n -= z + 1 + k
+				out[i] = int32(v>>1) ^ -int32(v&1)
 			}
-			rest := buf << ((z + 1) & 63)
-			v := uint32(z<<k) | uint32(rest>>1>>((63-k)&63))
-			buf = rest << (k & 63)
-			n -= z + 1 + k
-			out[0] = int32(v>>1) ^ -int32(v&1)
-			if out = out[1:]; len(out) == 0 {
+			if len(out) <= group {
 				r.buf, r.n, r.p = buf, n, p
 				return true
 			}
+			out = out[group:]
 		}
 		r.buf, r.n, r.p = buf, n, p
 		// A long code, or one near the end.
@@ -938,7 +975,7 @@ func plainPredict(out []int32, c []int64, shift uint) {
 }
 
 // CRC-8 with polynomial x^8 + x^2 + x + 1, CRC-16 with x^16 + x^15 + x^2 + 1, both from 0, not reflected.
-var crc8Table, crc16Table = func() (t8 [256]byte, t16 [8][256]uint16) {
+var crc8Table, crc16Table = func() (t8 [256]byte, t16 [16][256]uint16) {
 	for i := range 256 {
 		c8, c16 := byte(i), uint16(i)<<8
 		for range 8 {
@@ -950,7 +987,7 @@ var crc8Table, crc16Table = func() (t8 [256]byte, t16 [8][256]uint16) {
 		}
 		t8[i], t16[0][i] = c8, c16
 	}
-	for k := 1; k < 8; k++ {
+	for k := 1; k < len(t16); k++ {
 		for i := range 256 {
 			c := t16[k-1][i]
 			t16[k][i] = c<<8 ^ t16[0][c>>8]
@@ -966,12 +1003,14 @@ func crc8(b []byte) (c byte) {
 	return c
 }
 
-// crc16 takes eight bytes a step: table k moves a byte's remainder on by k bytes.
+// crc16 takes sixteen bytes a step: table k moves a byte's remainder on by k bytes. Only the first two of them
+// wait for the step before.
 func crc16(b []byte) (c uint16) {
 	t := &crc16Table
-	for ; len(b) >= 8; b = b[8:] {
-		c = t[7][b[0]^byte(c>>8)] ^ t[6][b[1]^byte(c)] ^ t[5][b[2]] ^ t[4][b[3]] ^
-			t[3][b[4]] ^ t[2][b[5]] ^ t[1][b[6]] ^ t[0][b[7]]
+	for ; len(b) >= 16; b = b[16:] {
+		rest := t[13][b[2]] ^ t[12][b[3]] ^ t[11][b[4]] ^ t[10][b[5]] ^ t[9][b[6]] ^ t[8][b[7]] ^ t[7][b[8]] ^
+			t[6][b[9]] ^ t[5][b[10]] ^ t[4][b[11]] ^ t[3][b[12]] ^ t[2][b[13]] ^ t[1][b[14]] ^ t[0][b[15]]
+		c = t[15][b[0]^byte(c>>8)] ^ t[14][b[1]^byte(c)] ^ rest
 	}
 	for _, v := range b {
 		c = c<<8 ^ t[0][byte(c>>8)^v]

@@ -213,6 +213,34 @@ func TestLinearPredict(t *testing.T) {
 	}
 }
 
+// TestPairs holds what is done to four samples at a time equal to the plain loops.
+func TestPairs(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 1))
+	for n := range 40 {
+		l, r := make([]int32, n), make([]int32, n)
+		for i := range l {
+			l[i], r[i] = int32(rng.Uint32())>>(i%20), int32(rng.Uint32())>>(i%17)
+		}
+		const scale = 1.0 / (1 << 15)
+		floats, wantFloats := make([]float32, 2*n), make([]float32, 2*n)
+		done := interleavePairs(floats, l, r, scale)
+		plainInterleave(floats[2*done:], l[done:], r[done:], scale)
+		plainInterleave(wantFloats, l, r, scale)
+		equal(t, floats, wantFloats)
+		packed, wantPacked := make([]byte, 4*n), make([]byte, 4*n)
+		done = packPairs(packed, l, r)
+		plainPack(packed[4*done:], l[done:], r[done:])
+		plainPack(wantPacked, l, r)
+		wantL, wantR := slices.Clone(l), slices.Clone(r)
+		plainJoinMiddle(wantL, wantR)
+		done = joinMiddlePairs(l, r)
+		plainJoinMiddle(l[done:], r[done:])
+		if !bytes.Equal(packed, wantPacked) || !slices.Equal(l, wantL) || !slices.Equal(r, wantR) {
+			t.Fatalf("%d samples", n)
+		}
+	}
+}
+
 func TestCRC(t *testing.T) {
 	// The check values of CRC-8/SMBUS and CRC-16/UMTS.
 	if c := crc8([]byte("123456789")); c != 0xf4 {
@@ -220,6 +248,19 @@ func TestCRC(t *testing.T) {
 	}
 	if c := crc16([]byte("123456789")); c != 0xfee8 {
 		t.Errorf("CRC-16 %#x", c)
+	}
+	// Sixteen bytes at a time are those one by one.
+	rng := rand.New(rand.NewPCG(1, 6))
+	b := make([]byte, 100)
+	for n := range b {
+		b[n] = byte(rng.Uint32())
+		var want uint16
+		for _, v := range b[:n] {
+			want = want<<8 ^ crc16Table[0][byte(want>>8)^v]
+		}
+		if c := crc16(b[:n]); c != want {
+			t.Errorf("CRC-16 of %d bytes is %#x, want %#x", n, c, want)
+		}
 	}
 }
 
