@@ -177,9 +177,9 @@ func writeAside(path string, fill func(io.Writer) error) (int64, error) {
 // RunModel is the model that a run or a checkpoint was trained as, nil for a file of weights, which does not
 // say.
 func RunModel(path string) (*configs.Model, error) {
-	info, err := os.Stat(path)
+	info, err := statWeights(path)
 	if err != nil || !info.IsDir() {
-		return nil, nil // OpenWeights explains what is wrong
+		return nil, err
 	}
 	dir, err := checkpointIn(path)
 	if err != nil {

@@ -40,12 +40,9 @@ type WeightFile struct {
 // of its hashes, or those of a run's newest whole checkpoint. Errors are fault.Input where there is no such
 // file or it is none of weights that are read here, and fault.Corrupt where it is damaged.
 func OpenWeights(path string) (*WeightFile, error) {
-	info, err := os.Stat(path) // through links: caches keep weights behind them
+	info, err := statWeights(path)
 	if err != nil {
-		if to, e := os.Readlink(path); e == nil && errors.Is(err, fs.ErrNotExist) {
-			return nil, fault.Inputf("%s is a link to %s, which is not there", path, to)
-		}
-		return nil, fault.Inputf("weights: %w", err)
+		return nil, err
 	}
 	if info.IsDir() {
 		dir, err := checkpointIn(path)
@@ -71,6 +68,21 @@ func OpenWeights(path string) (*WeightFile, error) {
 	}
 	w.Path, w.file = path, f
 	return w, nil
+}
+
+// statWeights looks at what should be weights, through links: caches keep them behind such.
+func statWeights(path string) (fs.FileInfo, error) {
+	info, err := os.Stat(path)
+	if err == nil {
+		return info, nil
+	}
+	if to, e := os.Readlink(path); e == nil && errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.Inputf("%s is a link to %s, which is not there", path, to)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.Inputf("%s: no such run, checkpoint or file of weights", path)
+	}
+	return nil, fault.Inputf("weights: %w", err)
 }
 
 // readWeights finds out the format and reads the description of the tensors.
