@@ -198,7 +198,7 @@ func TestDamagedWeights(t *testing.T) {
 		path, want string
 		kind       fault.Kind
 	}{
-		"not there":             {filepath.Join(dir, "no.pth"), "no such file", fault.Input},
+		"not there":             {filepath.Join(dir, "no.pth"), "no such run, checkpoint or file of weights", fault.Input},
 		"link to nowhere":       {link, "is a link to /no/such/weights.pth, which is not there", fault.Input},
 		"link to a device":      {device, "not a regular file", fault.Input},
 		"a folder":              {dir, "neither a run with a checkpoint nor a checkpoint", fault.Input},
