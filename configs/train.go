@@ -52,6 +52,7 @@ type Train struct {
 	InitAllowMissing    string `yaml:"init_allow_missing" json:"init_allow_missing"`
 	InitAllowUnexpected string `yaml:"init_allow_unexpected" json:"init_allow_unexpected"`
 	Device              string `yaml:"device" json:"device"`
+	Devices             int    `yaml:"devices" json:"devices"`
 }
 
 // A Stage is a stretch of epochs with weights of its own that rest, and a rate of its own. Each begins the
@@ -176,6 +177,7 @@ func (t *Train) Check() error {
 		{"train.noise.depth", t.Noise.Depth, 0, 100},
 		{"train.noise.thermal", t.Noise.Thermal, 0, 100},
 		{"train.noise.imu", t.Noise.IMU, 0, 100},
+		{"train.devices", float64(t.Devices), 1, 1024},
 		{"train.accumulate", float64(t.Accumulate), 1, 1 << 16},
 		{"train.ema", t.EMA, 0, 0.9999999},
 		{"train.loss_weights.text", t.LossWeights.Text, 1e-6, 1000},

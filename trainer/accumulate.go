@@ -31,8 +31,8 @@ func (e *engine) stepAll(parts [][]feed, lr float64, towerSteps []int) (result, 
 	}
 	layout := slices.Clone(parts[0])
 	key := feedsKey(layout)
-	embed, err := e.compiled("embed|"+key, func() (*model.Exec, error) {
-		return model.NewExec(e.backend, e.store, func(_ *model.Scope, in []*Node) []*Node { return e.forward(layout, in) })
+	embed, err := e.compiled("embed|"+key, func() (*program, error) {
+		return e.program(e.inputs(parts[0]), func(_ *model.Scope, in []*Node) []*Node { return e.forward(layout, in) })
 	})
 	if err != nil {
 		return result{}, err
@@ -50,8 +50,13 @@ func (e *engine) stepAll(parts [][]feed, lr float64, towerSteps []int) (result, 
 			e.store.VariableWithValue(sumPath(w.Name), tensors.FromShape(shapes.Make(dtypes.Float32, w.Shape...))).SetTrainable(false)
 		}
 	}
-	gather, err := e.compiled("gather|"+key, func() (*model.Exec, error) {
-		return model.NewExec(e.backend, e.store, func(_ *model.Scope, in []*Node) []*Node {
+	rates := whole(e.rates(lr, towerSteps))
+	gather, err := e.compiled("gather|"+key, func() (*program, error) {
+		args := []placed{rates}
+		for range layout {
+			args = append(args, whole(nil))
+		}
+		return e.program(append(args, e.inputs(parts[0])...), func(_ *model.Scope, in []*Node) []*Node {
 			n := len(layout)
 			rates, rest := in[0], in[1:n+1]
 			out := e.forward(layout, in[n+1:])
@@ -71,8 +76,9 @@ func (e *engine) stepAll(parts [][]feed, lr float64, towerSteps []int) (result, 
 	if err != nil {
 		return result{}, err
 	}
-	update, err := e.compiled("update|"+key, func() (*model.Exec, error) {
-		return model.NewExec(e.backend, e.store, func(_ *model.Scope, rates *Node) *Node {
+	update, err := e.compiled("update|"+key, func() (*program, error) {
+		return e.program([]placed{rates}, func(_ *model.Scope, in []*Node) []*Node {
+			rates := in[0]
 			g := rates.Graph()
 			grads := make([]*Node, len(weights))
 			for i, w := range weights {
@@ -80,7 +86,7 @@ func (e *engine) stepAll(parts [][]feed, lr float64, towerSteps []int) (result, 
 				grads[i] = v.NodeValue(g)
 				v.SetNodeValue(ZerosLike(grads[i]))
 			}
-			return e.adamW(weights, tower, grads, rates)
+			return []*Node{e.adamW(weights, tower, grads, rates)}
 		})
 	})
 	if err != nil {
@@ -89,7 +95,7 @@ func (e *engine) stepAll(parts [][]feed, lr float64, towerSteps []int) (result, 
 
 	embedded := make([][][]float32, len(parts)) // by batch and feed, [rows of the batch, dim]
 	for j, feeds := range parts {
-		out, err := embed.Call(inputs(feeds)...)
+		out, err := embed.call(e.inputs(feeds))
 		if err != nil {
 			return result{}, fmt.Errorf("embedding of %s: %w", key, err)
 		}
@@ -100,7 +106,7 @@ func (e *engine) stepAll(parts [][]feed, lr float64, towerSteps []int) (result, 
 	}
 	var r result
 	for j, feeds := range parts {
-		args := []any{e.rates(lr, towerSteps)}
+		args := []placed{rates}
 		for i := range layout {
 			var rest []float32
 			for k := range parts {
@@ -108,9 +114,9 @@ func (e *engine) stepAll(parts [][]feed, lr float64, towerSteps []int) (result, 
 					rest = append(rest, embedded[k][i]...)
 				}
 			}
-			args = append(args, tensors.FromFlatDataAndDimensions(rest, len(rest)/e.model.Dim, e.model.Dim))
+			args = append(args, whole(tensors.FromFlatDataAndDimensions(rest, len(rest)/e.model.Dim, e.model.Dim)))
 		}
-		out, err := gather.Call(append(args, inputs(feeds)...)...)
+		out, err := gather.call(append(args, e.inputs(feeds)...))
 		if err != nil {
 			return result{}, fmt.Errorf("gradient of %s: %w", key, err)
 		}
@@ -121,18 +127,18 @@ func (e *engine) stepAll(parts [][]feed, lr float64, towerSteps []int) (result, 
 			t.FinalizeAll()
 		}
 	}
-	norm, err := update.Call1(e.rates(lr, towerSteps))
+	norm, err := update.call([]placed{rates})
 	if err != nil {
 		return result{}, fmt.Errorf("update of %s: %w", key, err)
 	}
-	r.gradNorm = tensors.ToScalar[float32](norm)
-	norm.FinalizeAll()
+	r.gradNorm = tensors.ToScalar[float32](norm[0])
+	norm[0].FinalizeAll()
 	r.skipped = e.scaling.lost(r.gradNorm)
 	return r, nil
 }
 
 // compiled returns the graph of that name, building it when it is asked for first.
-func (e *engine) compiled(name string, build func() (*model.Exec, error)) (*model.Exec, error) {
+func (e *engine) compiled(name string, build func() (*program, error)) (*program, error) {
 	if x := e.steps[name]; x != nil {
 		return x, nil
 	}

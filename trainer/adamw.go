@@ -131,14 +131,17 @@ func (e *engine) addMoments(feeds []feed) {
 }
 
 // resetMoments begins the optimiser anew: what a new stage does.
-func (e *engine) resetMoments() {
+func (e *engine) resetMoments() error {
 	for _, w := range e.moving() {
 		for _, path := range []string{firstMomentPath(w.Name), secondMomentPath(w.Name)} {
 			if v := e.store.GetVariable(path); v != nil {
-				tensors.MustMutableFlatData(v.MustValue(), func(x []float32) { clear(x) })
+				if err := v.SetValue(tensors.FromShape(v.Shape())); err != nil { // on every device
+					return err
+				}
 			}
 		}
 	}
+	return nil
 }
 
 // moving lists all weights that can ever move: those of the state_dict and LoRA's.

@@ -157,7 +157,7 @@ func (s *state) endEpoch() {
 
 // freeKeys may differ between a run and its resumption: they decide when it stops and what it keeps, not
 // what it computes.
-var freeKeys = []string{"train.epochs", "train.checkpoint_epochs", "train.keep", "train.recompute", "train.prompts", "train.device"}
+var freeKeys = []string{"train.epochs", "train.checkpoint_epochs", "train.keep", "train.recompute", "train.prompts", "train.device", "train.devices"}
 
 // sameRun reports how the settings and data of s differ from those that a checkpoint was made with.
 func (s *state) sameRun(old *state) error {

@@ -40,7 +40,8 @@ type engine struct {
 	stage   int             // of the recipe: it decides which weights move
 	resting map[string]bool // the towers of which none does
 
-	steps    map[string]*model.Exec
+	mesh     *mesh // nil: one device
+	steps    map[string]*program
 	encoders map[string]*model.Exec
 }
 
@@ -52,6 +53,7 @@ type engineOptions struct {
 	any     bool         // its values need not be finite
 	backend compute.Backend
 	shared  bool // the backend is not the engine's to close
+	devices int  // 0 is 1
 	log     func(string)
 }
 
@@ -74,7 +76,7 @@ func startEngine(ctx context.Context, c configs.Config, plugin, checkpoint strin
 	if c.Train.Device != "auto" {
 		log("computing on " + what)
 	}
-	o := engineOptions{backend: backend, log: log}
+	o := engineOptions{backend: backend, devices: c.Train.Devices, log: log}
 	switch {
 	case checkpoint != "":
 		o.any = true
@@ -106,10 +108,14 @@ func startEngine(ctx context.Context, c configs.Config, plugin, checkpoint strin
 // openEngine makes a model on a backend, which it closes in the end unless it is shared. Its weights are read from a file or
 // drawn from the seed of the recipe; those of other towers than it is asked for are not made at all.
 func openEngine(m configs.Model, t configs.Train, o engineOptions) (*engine, error) {
-	e := &engine{train: t, model: m, backend: o.backend, shared: o.shared, store: model.NewStore(), steps: map[string]*model.Exec{}, encoders: map[string]*model.Exec{}}
+	e := &engine{train: t, model: m, backend: o.backend, shared: o.shared, store: model.NewStore(), steps: map[string]*program{}, encoders: map[string]*model.Exec{}}
 	e.net = &network{config: &e.model, store: e.store, recompute: t.Recompute, adapters: map[string]*adapter{}}
 	var err error
 	if e.net.half, err = halfOf(t.Precision, o.backend); err != nil {
+		e.close()
+		return nil, err
+	}
+	if e.mesh, err = newMesh(o.backend, o.devices); err != nil {
 		e.close()
 		return nil, err
 	}
@@ -208,7 +214,7 @@ func (e *engine) rests(t *towerSpec) bool { return e.resting[t.name] }
 // forget drops the compiled steps, which have the recipe built in.
 func (e *engine) forget() {
 	for _, x := range e.steps {
-		x.Finalize()
+		x.exec.Finalize()
 	}
 	clear(e.steps)
 }
@@ -281,12 +287,13 @@ func feedsKey(feeds []feed) string {
 // same order of samples. towerSteps counts, for each feed's tower, the updates it has had, this one included.
 func (e *engine) step(feeds []feed, lr float64, towerSteps []int) (result, error) {
 	key := feedsKey(feeds)
+	args := append([]placed{whole(e.rates(lr, towerSteps))}, e.inputs(feeds)...)
 	run, ok := e.steps[key]
 	if !ok {
 		var err error
 		e.addMoments(feeds)
 		layout := slices.Clone(feeds)
-		run, err = model.NewExec(e.backend, e.store, func(_ *model.Scope, in []*Node) []*Node {
+		run, err = e.program(args, func(_ *model.Scope, in []*Node) []*Node {
 			rates := in[0]
 			losses, total := e.losses(layout, in[1:])
 			weights, tower, grads := e.gradients(layout, total, rates)
@@ -298,9 +305,7 @@ func (e *engine) step(feeds []feed, lr float64, towerSteps []int) (result, error
 		}
 		e.steps[key] = run
 	}
-	args := []any{e.rates(lr, towerSteps)}
-	args = append(args, inputs(feeds)...)
-	out, err := run.Call(args...)
+	out, err := run.call(args)
 	if err != nil {
 		return result{}, fmt.Errorf("step %s: %w", key, err)
 	}
@@ -318,16 +323,21 @@ func (e *engine) step(feeds []feed, lr float64, towerSteps []int) (result, error
 	return r, nil
 }
 
-// inputs are the arguments of a graph for its feeds, in the order in which forward takes them.
-func inputs(feeds []feed) []any {
-	var args []any
+// inputs are the arguments of a graph for its feeds, in the order in which forward takes them, and which axis of
+// each counts the samples.
+func (e *engine) inputs(feeds []feed) []placed {
+	var args []placed
 	for _, f := range feeds {
-		args = append(args, f.x)
+		args = append(args, placed{f.x, 0})
 		if f.dropPath != nil {
-			args = append(args, f.dropPath)
+			axis := 1
+			if e.model.DropPath == "tokens" {
+				axis = noAxis
+			}
+			args = append(args, placed{f.dropPath, axis})
 		}
 		if f.head != nil {
-			args = append(args, f.head)
+			args = append(args, placed{f.head, 0})
 		}
 	}
 	return args

@@ -94,7 +94,11 @@ func stepGraph(t *testing.T, e *engine, feeds []feed) *Graph {
 	if _, err := e.step(feeds, 5e-5, steps); err != nil {
 		t.Fatal(err)
 	}
-	_, g, err := e.steps[feedsKey(feeds)].CallWithGraph(append([]any{e.rates(5e-5, steps)}, inputs(feeds)...)...)
+	args := []any{e.rates(5e-5, steps)}
+	for _, in := range e.inputs(feeds) {
+		args = append(args, in.value)
+	}
+	_, g, err := e.steps[feedsKey(feeds)].exec.CallWithGraph(args...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,7 +274,7 @@ func checkScaling(t *testing.T, e *engine, feeds []feed) {
 	}
 }
 
-// A run in float16 ends with the same bytes whether it is stopped or not, its skipped steps counted and no update
+// A run in float16, on two devices, ends with the same bytes whether it is stopped or not, its skipped steps counted and no update
 // of a tower.
 func TestGoldenLossScaling(t *testing.T) {
 	onXLA(t)
@@ -279,6 +283,7 @@ func TestGoldenLossScaling(t *testing.T) {
 		tw.config(&c.Model).Blocks = 1
 	}
 	c.Train.Precision, c.Train.Device, c.Train.Epochs, c.Train.Schedule.WarmupEpochs = "fp16", testDevice(), 8, 0
+	c.Train.Devices = 2
 	c.Train.EvalEpochs = c.Train.Epochs
 	rows := synthetic(14, sample.Image, sample.Text)
 	straight, stopped := filepath.Join(t.TempDir(), "run"), filepath.Join(t.TempDir(), "run")

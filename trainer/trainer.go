@@ -240,6 +240,9 @@ func run(ctx context.Context, o Options, c configs.Config, rows Rows, ids ...dat
 	for _, pr := range p.pairs {
 		o.Log(fmt.Sprintf("%s: %d items to train on, %d held out, %d steps of %d an epoch", pr.name, len(pr.train), len(pr.held), pr.perEpoch, pr.rows()))
 	}
+	if err := p.divide(c.Train.Devices, o.Log); err != nil {
+		return nil, err
+	}
 	st := newState(asked, ids...)
 	checkpoint := ""
 	if o.Resume {
@@ -466,7 +469,9 @@ func run(ctx context.Context, o Options, c configs.Config, rows Rows, ids ...dat
 			if stage != e.stage {
 				changed = true
 				e.enter(stage)
-				e.resetMoments()
+				if err := e.resetMoments(); err != nil {
+					return nil, err
+				}
 				clear(st.TowerSteps)
 				o.Log(fmt.Sprintf("stage %d of the recipe begins", stage+1))
 			}

@@ -42,6 +42,7 @@ func (s *session) trainCommand() *cli.Command {
 			&cli.StringFlag{Name: "freeze", Usage: "towers or patterns of parameter names that rest, as `P,P,...`"},
 			&cli.StringFlag{Name: "only", Usage: "towers or patterns of parameter names that alone move, as `P,P,...`"},
 			&cli.IntFlag{Name: "lora", Usage: "low-rank adaptation of this `RANK` (train.lora has the rest)"},
+			&cli.IntFlag{Name: "devices", Usage: "devices of an XLA plugin that share each batch (default 1)"},
 			&cli.BoolFlag{Name: "auto-tune", Usage: "follow the advice between epochs; every change is recorded"},
 			&cli.StringSliceFlag{Name: "set", Usage: "set any `KEY=VALUE` of the configuration (prep config --show prints them)"},
 			&cli.BoolFlag{Name: "ignore-selection", Usage: "train on all rows, also those that validate left out"},
@@ -65,7 +66,7 @@ type dryRunSummary struct {
 // trainOverrides turns the flags that were given into configuration keys.
 func trainOverrides(c *cli.Context) ([]configs.Override, error) {
 	var out []configs.Override
-	for _, f := range []struct{ flag, key string }{{"epochs", "train.epochs"}, {"batch", "train.batch"}, {"seed", "train.seed"}, {"lora", "train.lora.rank"}, {"auto-tune", "train.auto_tune"}, {"precision", "train.precision"}} {
+	for _, f := range []struct{ flag, key string }{{"epochs", "train.epochs"}, {"batch", "train.batch"}, {"seed", "train.seed"}, {"lora", "train.lora.rank"}, {"auto-tune", "train.auto_tune"}, {"precision", "train.precision"}, {"devices", "train.devices"}} {
 		if c.IsSet(f.flag) {
 			out = append(out, configs.Override{Key: f.key, Value: fmt.Sprint(c.Value(f.flag)), Flag: f.flag})
 		}
