@@ -2,6 +2,7 @@ package media
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 
 	"prep/internal/fault"
@@ -83,7 +84,7 @@ func (w *wavFile) parseCOMM(path string, b []byte) error {
 			w.big = false
 		case "raw ":
 			if w.kind = pcmUnsigned; w.pcm.bytes != 1 {
-				return errNeedsFFmpeg
+				return &handedOn{what: fmt.Sprintf("AIFF with unsigned samples of %d bits", w.bits)}
 			}
 		case "fl32", "FL32":
 			w.kind, w.pcm.bytes = pcmFloat, 4
@@ -94,7 +95,7 @@ func (w *wavFile) parseCOMM(path string, b []byte) error {
 		case "ulaw", "ULAW":
 			w.kind, w.pcm.bytes = pcmMuLaw, 1
 		default:
-			return errNeedsFFmpeg
+			return &handedOn{what: fmt.Sprintf("AIFF with the coding %q", b[18:22])}
 		}
 	}
 	if w.kind == pcmSigned && (w.pcm.bytes < 1 || w.pcm.bytes > 4) {

@@ -39,7 +39,7 @@ func parseAU(in *infile.File) (*wavFile, error) {
 	case 27:
 		w.pcm = pcm{kind: pcmALaw, bytes: 1}
 	default:
-		return nil, errNeedsFFmpeg
+		return nil, &handedOn{what: fmt.Sprintf("AU with the coding %d", encoding)}
 	}
 	if w.offset < 24 || w.offset > in.Size {
 		return nil, fault.Corruptf("bad_header", "%s: the AU header puts the sound at byte %d of %d", in.Path, w.offset, in.Size)

@@ -342,3 +342,76 @@ func TestFindTools(t *testing.T) {
 		t.Error(name)
 	}
 }
+
+// TestLeftToFFmpeg: what is not ours to read comes through ffmpeg with the samples that went in, and segments of it.
+func TestLeftToFFmpeg(t *testing.T) {
+	tools := needFFmpeg(t)
+	source := []string{"-f", "lavfi", "-i", tone}
+	want, err := tools.DecodeSound(t.Context(), tools.make(t, "x.wav", append(source, "-c:a", "pcm_s16le")...), Segment{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := want.SourceChannels
+	middle := Segment{1, 1.5}
+	first, last := middle.frames(want.SourceRate)
+	for _, c := range []struct {
+		name, codec string
+		args        []string
+	}{
+		{"x.w64", "pcm_s16le", []string{"-c:a", "pcm_s16le"}},
+		{"x.caf", "pcm_s16be", []string{"-c:a", "pcm_s16be"}},
+		{"alac.caf", "alac", []string{"-c:a", "alac", "-sample_fmt", "s16p"}},
+		{"x.wv", "wavpack", []string{"-c:a", "wavpack", "-sample_fmt", "s16p"}},
+		{"x.voc", "pcm_s16le", []string{"-c:a", "pcm_s16le"}},
+	} {
+		path := tools.make(t, c.name, append(source, c.args...)...)
+		s, err := tools.DecodeSound(t.Context(), path, Segment{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Codec != c.codec || !strings.HasPrefix(s.Decoder, "ffmpeg") || s.SourceRate != want.SourceRate {
+			t.Errorf("%s: %s by %s", c.name, s.Codec, s.Decoder)
+		}
+		equal(t, s.Data, want.Data)
+		part, err := tools.DecodeSound(t.Context(), path, middle)
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, part.Data, want.Data[int(first)*n:int(last)*n])
+	}
+
+	// Streams one after the other have a clock each.
+	one, err := os.ReadFile(tools.make(t, "x.ogg", append(source, "-c:a", "libvorbis")...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	single := decode(t, write(t, "x.ogg", one), Segment{})
+	file, err := tools.OpenSound(t.Context(), write(t, "x.ogg", append(bytes.Clone(one), one...)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	length, err := file.Length()
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := file.Decode(Segment{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// ffmpeg does not cut the first stream's last packet.
+	if d := whole.NumFrames() - 2*single.NumFrames(); d < 0 || d > 2048 || length.Whole() != whole.Seconds() || whole.DeclaredSeconds != 0 {
+		t.Errorf("two streams of %d frames have %d, %+v, %v s declared", single.NumFrames(), whole.NumFrames(), length, whole.DeclaredSeconds)
+	}
+	if w := worst(t, whole.Data[:len(single.Data)], single.Data); w > 1e-5 {
+		t.Errorf("the first stream differs by %g", w)
+	}
+	for _, seg := range []Segment{middle, {single.Seconds() + 0.5, single.Seconds() + 1}} {
+		part, err := file.Decode(seg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, last := seg.frames(whole.SourceRate)
+		equal(t, part.Data, whole.Data[int(first)*n:int(last)*n])
+	}
+}

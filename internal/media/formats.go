@@ -89,6 +89,8 @@ var formats = []Format{
 	{".ape", sample.Audio, "Monkey's Audio", true},
 	{".tta", sample.Audio, "True Audio", true},
 	{".spx", sample.Audio, "Speex", true},
+	{".dts", sample.Audio, "DTS", true},
+	{".voc", sample.Audio, "Creative Voice", true},
 
 	{".txt", sample.Text, "text", false},
 	{".caption", sample.Text, "text", false},

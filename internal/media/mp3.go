@@ -111,7 +111,7 @@ func readMP3Info(in *infile.File, offset int64) (mp3Info, error) {
 	}
 	info := mp3Info{Header: h, offset: offset}
 	if h.Layer != 3 {
-		return info, errNeedsFFmpeg // layers I and II
+		return info, &handedOn{what: "MPEG audio of layer " + [...]string{"?", "I", "II"}[h.Layer]}
 	}
 	size := h.Size
 	if size == 0 {

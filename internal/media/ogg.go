@@ -30,6 +30,11 @@ const (
 	maxOggPacket = 4 << 20
 )
 
+var (
+	errChained     = &handedOn{"Ogg with several streams one after the other", true}
+	errMultiplexed = &handedOn{"Ogg with several streams side by side", false}
+)
+
 type oggPage struct {
 	at      int64 // offset in the file
 	flags   byte
@@ -207,7 +212,7 @@ func (o *oggStream) nextPage() error {
 		if !o.begun {
 			o.begun, o.serial = true, p.serial
 		} else if p.flags&oggFirst != 0 {
-			return errNeedsFFmpeg // another stream that has taken the number
+			return errChained // another stream that has taken the number
 		}
 		if o.lost && p.flags&oggContinued == 0 {
 			o.lost = false
@@ -315,6 +320,7 @@ func (o *oggStream) early(s oggScan, target int64) (int64, error) {
 // its pages end.
 func (o *oggStream) pages(pos int64, f func(oggPage) bool) error {
 	buf := make([]byte, oggHeaderSize+255)
+	begun := pos > 0
 	for {
 		b := buf[:max(0, min(int64(len(buf)), o.in.Size-pos))]
 		if n, err := o.in.ReadAt(b, pos); err != nil && (!errors.Is(err, io.EOF) || n < len(b)) {
@@ -324,9 +330,13 @@ func (o *oggStream) pages(pos int64, f func(oggPage) bool) error {
 		if !ok {
 			return o.lostSync(pos)
 		}
-		if p.serial != o.serial || p.flags&oggFirst != 0 && pos > 0 {
-			return errNeedsFFmpeg
+		switch {
+		case p.flags&oggFirst != 0 && begun: // those of streams side by side come first of all
+			return errChained
+		case p.serial != o.serial || p.flags&oggFirst != 0 && pos > 0:
+			return errMultiplexed
 		}
+		begun = begun || p.flags&oggFirst == 0
 		if pos+p.size > o.in.Size || !f(p) {
 			return nil
 		}

@@ -2,6 +2,7 @@ package media
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 
 	"github.com/thesyncim/gopus"
@@ -44,7 +45,7 @@ func openOpus(in *infile.File) (*oggSound, error) {
 		return bad("no Opus identification")
 	}
 	if id[8] > 15 {
-		return nil, errNeedsFFmpeg // a later version, which is not compatible
+		return nil, &handedOn{what: fmt.Sprintf("Opus of version %d", id[8]>>4)} // which is not compatible
 	}
 	f := soundFormat{rate: opusRate, channels: int(id[9]), frames: -1, codec: "opus"}
 	if err := f.check(in.Path); err != nil {
@@ -66,7 +67,7 @@ func openOpus(in *infile.File) (*oggSound, error) {
 		d.streams, d.coupled, d.mapping = int(id[19]), int(id[20]), id[21:21+f.channels]
 		d.surround = family == 1
 	default:
-		return nil, errNeedsFFmpeg // ambisonics
+		return nil, &handedOn{what: fmt.Sprintf("Opus with the channel mapping %d", family)} // ambisonics
 	}
 	if d.dec, err = gopus.NewMultistreamDecoder(opusRate, d.channels, d.streams, d.coupled, d.mapping); err != nil {
 		return bad("the Opus channel mapping is impossible: " + err.Error())

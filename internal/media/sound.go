@@ -308,6 +308,7 @@ type Recording struct {
 	in      *infile.File
 	content content
 	decoder soundDecoder // nil: ffmpeg's business
+	streams bool         // ffmpeg's business, and several streams
 }
 
 // soundDecoder is what a format of ours does with an open file. Any of it may be handed on by errNeedsFFmpeg.
@@ -360,8 +361,8 @@ func (t *Tools) openSound(in *infile.File) (r *Recording, err error) {
 	case kindOggFLAC:
 		r.decoder, err = openOgg(in, openOggFLAC)
 	}
-	if errors.Is(err, errNeedsFFmpeg) {
-		r.decoder, err = nil, nil
+	if r.handOn(err) {
+		err = nil
 	}
 	return r, err
 }
@@ -389,8 +390,7 @@ func (r *Recording) Length() (l Length, err error) {
 	if r.decoder != nil {
 		declared, there, rate, err := r.decoder.length()
 		switch {
-		case errors.Is(err, errNeedsFFmpeg):
-			r.decoder = nil
+		case r.handOn(err):
 		case err != nil:
 			return l, err
 		case there <= 0:
@@ -398,6 +398,13 @@ func (r *Recording) Length() (l Length, err error) {
 		default:
 			return Length{float64(max(declared, 0)) / float64(rate), float64(there) / float64(rate)}, nil
 		}
+	}
+	if r.streams {
+		s, err := r.decodeStreams(Segment{})
+		if err != nil {
+			return l, err
+		}
+		return Length{Present: s.Seconds()}, nil
 	}
 	seconds, err := r.tools.durationFFmpeg(r.in.Context(), r.in, r.content.name)
 	return Length{seconds, seconds}, err
@@ -410,11 +417,14 @@ func (r *Recording) Decode(seg Segment) (s *Sound, err error) {
 	if err := seg.check(r.in.Path); err != nil {
 		return nil, err
 	}
-	if err = errNeedsFFmpeg; r.decoder != nil {
+	if r.decoder != nil {
 		s, err = r.decoder.decode(r.tools, seg)
 	}
-	if errors.Is(err, errNeedsFFmpeg) {
-		r.decoder = nil
+	switch {
+	case r.decoder != nil && !r.handOn(err):
+	case r.streams:
+		s, err = r.decodeStreams(seg)
+	default:
 		s, err = r.tools.decodeSoundFFmpeg(r.in.Context(), r.in.Path, r.content.name, seg)
 	}
 	if err != nil {
@@ -427,5 +437,42 @@ func (r *Recording) Decode(seg Segment) (s *Sound, err error) {
 	return s, nil
 }
 
+// decodeStreams decodes a file of streams one after the other. Each has a clock of its own, and ffmpeg can neither
+// tell their length nor seek in them: the whole is decoded, and cut by samples.
+func (r *Recording) decodeStreams(seg Segment) (*Sound, error) {
+	s, err := r.tools.decodeSoundFFmpeg(r.in.Context(), r.in.Path, r.content.name, Segment{})
+	if err != nil {
+		return nil, err
+	}
+	f := soundFormat{rate: s.SourceRate, channels: s.SourceChannels, frames: -1}
+	first, last, err := r.tools.span(s, f, r.in.Path, seg, int64(s.NumFrames()))
+	if err != nil {
+		return nil, err
+	}
+	s.Data = s.Data[first*int64(f.channels) : last*int64(f.channels)]
+	s.DeclaredSeconds = 0
+	return s, nil
+}
+
 // errNeedsFFmpeg is how a Go decoder hands a file on: the container is its own, what is inside is not.
 var errNeedsFFmpeg = errors.New("needs ffmpeg")
+
+// handedOn is errNeedsFFmpeg with what the file holds, for people.
+type handedOn struct {
+	what    string
+	streams bool // several streams one after the other, of which headers tell the length of one
+}
+
+func (h *handedOn) Error() string { return h.what + " needs ffmpeg" }
+
+func (h *handedOn) Is(err error) bool { return err == errNeedsFFmpeg }
+
+// handOn leaves the file to ffmpeg if the error says so.
+func (r *Recording) handOn(err error) bool {
+	var h *handedOn
+	if !errors.As(err, &h) {
+		return false
+	}
+	r.decoder, r.content.name, r.streams = nil, h.what, h.streams
+	return true
+}

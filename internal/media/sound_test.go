@@ -509,6 +509,7 @@ func TestMalformedSound(t *testing.T) {
 	flac := read(t, "tone_mono_22k05.flac")
 	ogg := read(t, "tone_stereo_22k05.ogg")
 	mp3 := read(t, "tone_stereo_22k05.mp3")
+	opus := read(t, "tone_mono.opus")
 	change := func(b []byte, at int, v ...byte) []byte {
 		b = bytes.Clone(b)
 		if at < 0 {
@@ -547,7 +548,21 @@ func TestMalformedSound(t *testing.T) {
 		{"WAV without format", "x.wav", append([]byte("RIFF\x20\x00\x00\x00WAVE"), chunk("data", data)...), Segment{}, fault.Corrupt, "bad_header", "no fmt chunk"},
 		{"WAV chunk of 4 GB before data", "x.wav", with(func(w *wavOf) { w.before = []byte("LIST\xff\xff\xff\xff") }), Segment{}, fault.Corrupt, "bad_header", "no data chunk"},
 		{"WAV with NaN", "x.wav", with(func(w *wavOf) { w.tag, w.bits, w.data = 3, 32, nan }), Segment{}, fault.Corrupt, "non_finite_audio", "sample 0 of channel 0 is NaN"},
-		{"WAV of ADPCM", "x.wav", with(func(w *wavOf) { w.tag = 2 }), Segment{}, fault.Unsupported, "needs_ffmpeg", "install ffmpeg"},
+		{"WAV of ADPCM", "x.wav", with(func(w *wavOf) { w.tag = 2 }), Segment{}, fault.Unsupported, "needs_ffmpeg", "WAV with Microsoft ADPCM needs ffmpeg; install"},
+		{"WAV of MP3", "x.wav", with(func(w *wavOf) { w.tag = 0x55 }), Segment{}, fault.Unsupported, "needs_ffmpeg", "WAV with MP3 needs ffmpeg"},
+		{"WAV of nobody knows what", "x.wav", with(func(w *wavOf) { w.tag = 0x1234 }), Segment{}, fault.Unsupported, "needs_ffmpeg", "WAV with the coding 0x1234"},
+		{"AIFF of IMA ADPCM", "x.aif", aiffOf("ima4", 16, 1, 5, data), Segment{}, fault.Unsupported, "needs_ffmpeg", `AIFF with the coding "ima4"`},
+		{"AU of G.721", "x.au", []byte(".snd\x00\x00\x00\x18\xff\xff\xff\xff\x00\x00\x00\x17\x00\x00\x1f\x40\x00\x00\x00\x01abcd"), Segment{}, fault.Unsupported, "needs_ffmpeg", "AU with the coding 23"},
+		{"Wave64", "x.w64", []byte("riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"), Segment{}, fault.Unsupported, "needs_ffmpeg", "sound in Wave64"},
+		{"Core Audio named WAV", "x.wav", []byte("caff\x00\x01\x00\x00desc"), Segment{}, fault.Unsupported, "needs_ffmpeg", "sound in Core Audio"},
+		{"Creative Voice named WAV", "x.wav", []byte("Creative Voice File\x1a\x1a\x00"), Segment{}, fault.Unsupported, "needs_ffmpeg", "sound in Creative Voice"},
+		{"DTS", "x.dts", []byte("\x7f\xfe\x80\x01\xfc\x3c"), Segment{}, fault.Unsupported, "needs_ffmpeg", "sound in DTS"},
+		{"Ogg after Ogg", "x.ogg", append(bytes.Clone(ogg), ogg...), Segment{}, fault.Unsupported, "needs_ffmpeg", "Ogg with several streams one after the other"},
+		{"Ogg after Opus", "x.ogg", append(bytes.Clone(ogg), opus...), Segment{}, fault.Unsupported, "needs_ffmpeg", "Ogg with several streams one after the other"},
+		{"Ogg beside Opus", "x.ogg", bytes.Join([][]byte{ogg[:58], longOgg(t, "tone_mono.opus", 1)[:47], ogg[58:]}, nil), Segment{}, fault.Unsupported, "needs_ffmpeg", "Ogg with several streams side by side"},
+		{"Opus of a later version", "x.opus", reseal(change(opus, 28+8, 0x21)), Segment{}, fault.Unsupported, "needs_ffmpeg", "Opus of version 2"},
+		{"Opus of ambisonics", "x.opus", reseal(change(opus, 28+18, 3)), Segment{}, fault.Unsupported, "needs_ffmpeg", "Opus with the channel mapping 3"},
+		{"Opus without channels", "x.opus", reseal(change(opus, 28+9, 0)), Segment{}, fault.Corrupt, "bad_header", "0 channels"},
 		{"segment behind the end", "x.wav", good.build(), Segment{Start: 30, End: 40}, fault.Corrupt, "segment_outside", "ends at 0.062 s"},
 		{"segment backwards", "x.wav", good.build(), Segment{Start: 4, End: 2}, fault.Corrupt, "bad_segment", "empty or negative"},
 		{"segment NaN", "x.wav", good.build(), Segment{Start: math.NaN()}, fault.Corrupt, "bad_segment", ""},
@@ -574,7 +589,8 @@ func TestMalformedSound(t *testing.T) {
 		{"M4A without ffmpeg", "x.m4a", []byte("\x00\x00\x00\x18ftypM4A \x00\x00\x00\x00"), Segment{}, fault.Unsupported, "needs_ffmpeg", "install ffmpeg"},
 		{"MP4 named WAV", "x.wav", []byte("\x00\x00\x00\x18ftypisom\x00\x00\x00\x00"), Segment{}, fault.Unsupported, "needs_ffmpeg", "sound in MP4"},
 		{"unknown bytes named MKV", "x.mkv", []byte("what is this"), Segment{}, fault.Unsupported, "needs_ffmpeg", "Matroska"},
-		{"MP2", "x.mp3", mpegFrames(0xfffd8004, 417, 3), Segment{}, fault.Unsupported, "needs_ffmpeg", ""},
+		{"MP2", "x.mp3", mpegFrames(0xfffd8004, 417, 3), Segment{}, fault.Unsupported, "needs_ffmpeg", "MPEG audio of layer II needs ffmpeg"},
+		{"MP1", "x.mp3", mpegFrames(0xffff8004, 276, 3), Segment{}, fault.Unsupported, "needs_ffmpeg", "MPEG audio of layer I needs ffmpeg"},
 		{"MP3 of damaged frames", "x.mp3", mpegFrames(0xfffb9000, 417, 3), Segment{}, fault.Corrupt, "corrupt_audio", ""},
 		{"MP3 cut in its first frame", "x.mp3", mp3[:100], Segment{}, fault.Corrupt, "not_audio", ""},
 	} {

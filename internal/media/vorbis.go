@@ -3,6 +3,7 @@ package media
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 
 	"github.com/jfreymuth/vorbis"
 
@@ -55,7 +56,7 @@ func openVorbis(in *infile.File) (*oggSound, error) {
 		if d.dec.ReadHeader(p) != nil {
 			// The library reads a class too many of a floor without partitions, which encoders use for the
 			// low-frequency channel of 5.1. Whatever else it may be: ffmpeg knows.
-			return nil, errNeedsFFmpeg
+			return nil, &handedOn{what: fmt.Sprintf("Vorbis of %d channels with an unusual set-up", f.channels)}
 		}
 	}
 	d.out = make([]float32, d.dec.BufferSize())

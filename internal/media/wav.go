@@ -41,6 +41,14 @@ const (
 	wavStreamed = 0x7fff0000
 )
 
+// wavCodecs names codings that are ffmpeg's, by their tags (RFC 2361 and what came later).
+var wavCodecs = map[uint16]string{
+	0x0002: "Microsoft ADPCM", 0x0011: "IMA ADPCM", 0x0014: "G.723 ADPCM", 0x0020: "Yamaha ADPCM", 0x0031: "GSM 6.10",
+	0x0040: "G.721 ADPCM", 0x0045: "G.726 ADPCM", 0x0050: "MPEG audio of layer I or II", 0x0055: "MP3",
+	0x0064: "G.726 ADPCM", 0x0065: "G.722 ADPCM", 0x00ff: "AAC", 0x0160: "Windows Media Audio", 0x0161: "Windows Media Audio",
+	0x1610: "AAC", 0x2000: "AC-3", 0x2001: "DTS", 0x674f: "Vorbis", 0xf1ac: "FLAC",
+}
+
 func parseWAV(in *infile.File) (*wavFile, error) {
 	head, err := in.Head(0, 12)
 	if err != nil {
@@ -167,7 +175,11 @@ func (w *wavFile) parseFormat(path string, b []byte) error {
 		}
 		width = 1 // some writers put 16 here, the decoded width
 	default:
-		return errNeedsFFmpeg // ADPCM, GSM, MP3 in WAV and the like
+		what := wavCodecs[tag]
+		if what == "" {
+			what = fmt.Sprintf("the coding %#04x", tag)
+		}
+		return &handedOn{what: "WAV with " + what}
 	}
 	switch bytes := int64(align) * int64(w.rate); {
 	case align == 0, align == width*w.channels:

@@ -53,6 +53,8 @@ var foreignMagic = []struct {
 	{0, "MAC ", "Monkey's Audio"},
 	{0, "TTA1", "True Audio"},
 	{0, "\x0b\x77", "AC-3"},
+	{0, "\x7f\xfe\x80\x01", "DTS"},
+	{0, "Creative Voice File\x1a", "Creative Voice"},
 	{0, "riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb", "Wave64"},
 }
 
