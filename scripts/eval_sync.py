@@ -196,13 +196,14 @@ def main():
     a.add_argument("--clips", type=int, default=20, help="of each kind, and shifts of each VIDEO")
     a.add_argument("--seed", type=int, default=1)
     a.add_argument("--keep")
+    a.add_argument("--films-only", action="store_true", help="only the VIDEOs, no clips that are made")
     args = a.parse_args()
     with tempfile.TemporaryDirectory() as work:
         work = args.keep or work
         src, out = os.path.join(work, "src"), os.path.join(work, "out")
         os.makedirs(src, exist_ok=True)
         truth = {}
-        for kind in KINDS:
+        for kind in {} if args.films_only else KINDS:
             for i in range(args.clips):
                 r = np.random.default_rng([args.seed, list(KINDS).index(kind), i])
                 key = f"{kind}-{i}"

@@ -197,6 +197,10 @@ type piped struct{ sound *Sound }
 // addSound adds a segment of sound to a run of ffmpeg: a WAV pipe of 32-bit floats, whose header says rate
 // and channels. Where the container says when the track ends, what the codec pads behind is cut off.
 func (t *Tools) addSound(d *decoding, into *piped, timing container.Timing, seg Segment) error {
+	expected := timing.AudioSeconds - seg.Start
+	if seg.End > 0 {
+		expected = math.Min(expected, seg.End-seg.Start)
+	}
 	c := cutFor(seg)
 	if begin, ok := timing.Begin(); ok && timing.HasAudio {
 		d.clock = true
@@ -213,7 +217,7 @@ func (t *Tools) addSound(d *decoding, into *piped, timing container.Timing, seg 
 		c = cutAt(from, to, timing.Lead(runIn), begin)
 	}
 	return d.add('a', c, nil, []string{"-c:a", "pcm_f32le", "-fflags", "+bitexact", "-map_metadata", "-1", "-f", "wav"}, func(r io.Reader) (err error) {
-		into.sound, err = t.readFloatWAV(d.path, r)
+		into.sound, err = t.readFloatWAV(d.path, r, expected)
 		return err
 	})
 }
@@ -257,8 +261,9 @@ func (t *Tools) finishSound(path, text string, s *Sound, seg Segment) (*Sound, e
 }
 
 // readFloatWAV reads the pipe: the header is one that ffmpeg just wrote (fmt, perhaps fact, data without a
-// length), the amount of data is not known beforehand. nil without an error means that nothing came.
-func (t *Tools) readFloatWAV(path string, r io.Reader) (*Sound, error) {
+// length), the amount of data is not known beforehand; memory for the seconds that are expected is taken at once.
+// nil without an error means that nothing came.
+func (t *Tools) readFloatWAV(path string, r io.Reader, expected float64) (*Sound, error) {
 	br := bufio.NewReaderSize(r, 1<<16)
 	if _, err := br.Peek(1); err != nil {
 		return nil, nil
@@ -298,6 +303,13 @@ func (t *Tools) readFloatWAV(path string, r io.Reader) (*Sound, error) {
 	w.codec = ""
 	s := newSound(w.soundFormat)
 	limit := t.maxFrames(w.soundFormat) * int64(w.channels)
+	// A container's word for its length is no reason to take more than ordinary sounds need.
+	const least, most = 1 << 16, 8 << 20
+	room := int64(least)
+	if n := expected * float64(w.rate*w.channels); n > least {
+		room = int64(math.Min(n, most)) + least
+	}
+	s.Data = newSamples(room)[:0]
 	raw := make([]byte, 1<<16)
 	for {
 		n, err := io.ReadFull(br, raw)
@@ -306,7 +318,13 @@ func (t *Tools) readFloatWAV(path string, r io.Reader) (*Sound, error) {
 			return nil, t.checkLength(w.soundFormat, path, limit/int64(w.channels)+1)
 		}
 		at := len(s.Data)
-		s.Data = append(s.Data, make([]float32, n/4)...)
+		if at+n/4 > cap(s.Data) {
+			bigger := newSamples(2 * int64(cap(s.Data)))[:at]
+			copy(bigger, s.Data)
+			releaseSamples(s.Data)
+			s.Data = bigger
+		}
+		s.Data = s.Data[:at+n/4]
 		w.pcm.decode(s.Data[at:], raw[:n])
 		if err != nil {
 			break
