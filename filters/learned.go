@@ -11,10 +11,10 @@ const (
 	// The range of the residual's starting point, as in training.
 	learnedLow, learnedHigh = -10.0, 30.0
 	// noiseOdds is the log odds of noise alone from which a clip below the limit is unknown.
-	noiseOdds = -1.0
+	noiseOdds = -0.5
 	// intervalErrors times the expected error to either side hold the truth in 80 of 100 cases of the
 	// cross-validation; errorLeast is its least value, in dB.
-	intervalErrors, errorLeast = 1.53, 0.5
+	intervalErrors, errorLeast = 1.52, 0.5
 	leaf                       = 255 // as a node's trait
 )
 
@@ -61,7 +61,7 @@ func (e *ensemble) predict(x []float32) float64 {
 	return sum
 }
 
-// learnedSNR is the estimator learned-1: boosted trees over 168 figures of the clip (traits.go) correct the value of
+// learnedSNR is the estimator learned-2: boosted trees over 168 figures of the clip (traits.go) correct the value of
 // tf-floor-1, say how far off that may be, and how likely the clip is noise alone. Trained on mixtures made
 // from Debian's packages; docs/metrics.md has data, split and figures.
 func learnedSNR(mono []float32) SNR {
@@ -81,7 +81,7 @@ func learnedSNR(mono []float32) SNR {
 	return e
 }
 
-// SNRTraits returns what learned-1 sees of mono sound at 16 kHz, nil when there is no figure. The names are
+// SNRTraits returns what learned-2 sees of mono sound at 16 kHz, nil when there is no figure. The names are
 // for the training script; the trees know a trait by its place.
 func SNRTraits(mono []float32) (values []float32, names []string) {
 	var c clipFigures

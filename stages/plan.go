@@ -26,7 +26,7 @@ import (
 
 // contentVersion counts changes of the transforms that change bytes: shards of different versions never
 // mix in one folder.
-const contentVersion = 10
+const contentVersion = 11
 
 // Names inside the output folder.
 const (

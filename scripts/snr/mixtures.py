@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""Makes the mixtures that the estimator learned-1 is trained and judged on (docs/metrics.md).
+"""Makes the mixtures that the noise estimator is trained and judged on (docs/metrics.md).
 
-    mixtures.py PACKAGES OUT --clips 9000 [--seed 1] [--part NAME]
+    mixtures.py PACKAGES OUT [--only PART] [--clips N]
 
-PACKAGES is a folder with one folder for each Debian package, holding its sound files (dpkg-deb -x); see
-fetch.sh. OUT gets clips.s16 (16 kHz, mono, 16 bit, one clip after the other) and clips.csv (place, length
-and truth of each). Truth: active level of the clean part (ITU-T P.56's 15.9 dB over frames of 10 ms) minus
-the mean level of the noise, before coding. A clip's content package and noise kind are named, so that a
-split can keep both apart. Needs numpy, scipy and soundfile.
+PACKAGES is a folder with one folder for each Debian package, holding its sound files; see fetch.sh. OUT gets
+a folder for each part, first and second to train on, test to judge by, with clips.s16 (16 kHz, mono, 16 bit,
+one clip after the other) and clips.csv (place, length and truth of each). Truth: active level of the clean
+part (ITU-T P.56's 15.9 dB over frames of 10 ms) minus the mean level of the noise, before coding. A clip's
+content package and noise family are named, so that a split can keep both apart. The test has packages, kinds
+of generated noise and sorts of tones that training has not. Each clip has its own seed: --clips N gives the
+first N of each part. Needs numpy, scipy and soundfile.
 """
 import argparse, csv, glob, hashlib, io, os, re, zlib
 from math import gcd
@@ -30,15 +32,15 @@ CONTENT = [
     ("music", "openclonk-data", r"[Mm]usic"), ("music", "ardentryst", r"[Mm]usic"),
     ("music", "pekka-kana-2-data", r"[Mm]usic"), ("music", "megaglest-data", r"/music/"),
     ("music", "bzflag-data", r"music"), ("music", "lincity-ng-data", r"music"),
-    ("music", "trigger-rally-data", r"music"), ("music", "extremetuxracer-data", r"music"),
+    ("music", "extremetuxracer-data", r"music"),
     ("fx", "supertux-data", r"/sounds/"), ("fx", "wesnoth-1.16-data", r"/sounds/"),
     ("fx", "colobot-common-sounds", r"/sounds/"), ("fx", "hedgewars-data", r"/Sounds/"),
-    ("fx", "bucklespring-data", r""), ("fx", "frozen-bubble-data", r""), ("fx", "openttd-opensfx", r""),
+    ("fx", "bucklespring-data", r""), ("fx", "frozen-bubble-data", r""),
     ("fx", "sonic-pi-samples", r"/samples/"), ("fx", "minetest-data", r""), ("fx", "warmux-data", r""),
     ("fx", "unknown-horizons", r"/sounds/"), ("fx", "searchandrescue-data", r"/sounds/"),
     ("fx", "torcs-data", r""), ("fx", "megaglest-data", r"/sounds/|/factions/|/tilesets/"), ("fx", "openclonk-data", r"[Ss]ound"),
-    ("fx", "extremetuxracer-data", r"sounds"), ("fx", "bzflag-data", r""), ("fx", "pekka-kana-2-data", r"[Ss]ound|sfx"), ("fx", "freedink-data", r""), ("fx", "gcompris-qt-data", r""),
-    ("fx", "hydrogen-drumkits-effects", r""), ("fx", "openarena-data", r""),
+    ("fx", "extremetuxracer-data", r"sounds"), ("fx", "bzflag-data", r""), ("fx", "pekka-kana-2-data", r"[Ss]ound|sfx"), ("fx", "freedink-data", r""),
+    ("fx", "hydrogen-drumkits-effects", r""),
     ("animal", "tuxpaint-stamps-default", r"/animals/"), ("animal", "klettres-data", r"animal"),
     ("fx", "tuxpaint-stamps-default", r"/(vehicles|hobbies|household|town|people|sports|military)/"),
 ]
@@ -46,6 +48,17 @@ CONTENT = [
 NOISE_NAMES = re.compile(r"rain|wind|ocean|surf|/sea|river|stream|waterfall|(?<!cross)fire(?!ball|work|cracker|flower|d|_f)|engine|motor|crowd|applau|traffic|"
                          r"static|ambien|machine|water(?!-)|noise|hum(?!an)|hiss|jet|helicopter|sauna|3d_printer|drone|buzz|drum_roll|"
                          r"fan\b|vacuum|train|truck|tractor|car\b|boat|plane|storm|saw|drill|shower|cheer|night|morning|forest", re.I)
+# The second part's own recordings: machines and engines that run in loops.
+MACHINES = [("fx", "endless-sky-data", r"~\.wav|machinery")]
+# The test's.
+TEST_CONTENT = [
+    ("speech", "asterisk-core-sounds-it-wav", r""),
+    ("music", "pushover-data", r""), ("music", "xmoto-data", r""), ("music", "lugaru-data", r"/Music"),
+    ("fx", "planetblupi-common", r""), ("fx", "pingus-data", r""), ("fx", "oxygen-sounds", r""), ("fx", "deepin-sound-theme", r""),
+    ("fx", "lugaru-data", r"/(?!Music)[^/]*$"), ("fx", "scorched3d-data", r"\.wav"), ("fx", "simutrans-pak64", r""),
+]
+TEST_NOISE = re.compile(r"^(rain|oceanwaves|citysounds|cheeringloop|factoryloop1|helicopter|cessna|apache_1|jet|f1[68]_[12]|t38|lava[12]|bees|nuclearloop|"
+                        r"DesertAmbient|Wind|Fire|Water|arctic|desert|forest|tropic|diesel|bus|steam|truck|planelow|comet-jet|tank|tankmove)\.", re.I)
 STEMS_OWN_SPLIT = ("sonic-pi-samples", "pocketsphinx-testdata", "tuxpaint-stamps-default", "asterisk-core-sounds-en-wav")
 
 
@@ -98,10 +111,17 @@ def clean_enough(x):
     return p.max() > -50 and np.percentile(p, 5) - active_db(x) <= -25
 
 
-def load(packages):
-    """content {(class, package): [(name, x)]}, noise {package: [(name, x)]}; x int16 at 16 kHz."""
-    content, noise = {}, {}
-    for cls, pk, pat in CONTENT:
+def steady(x):
+    """whether a recording without pauses is steady enough to pass for noise: most frames within 12 dB."""
+    p = frame_db(x, 320)
+    return len(x) > FS and np.percentile(p, 95) - np.percentile(p, 5) < 12
+
+
+def load(packages, table, noisy):
+    """content {(class, package): [(name, x)]}, noise and spare {package: [(name, x)]}; x int16 at 16 kHz.
+    Noise are the recordings whose names match noisy and that have no pauses, spare the other steady ones."""
+    content, noise, spare = {}, {}, {}
+    for cls, pk, pat in table:
         files = [p for p in sorted(glob.glob(f"{packages}/{pk}/**/*", recursive=True)) if p.lower().endswith(SOUND) and re.search(pat, p)]
         files = [p for p in files if not held_out(pk, p) and (cls == "speech" or "desc" not in p)]
         if cls in ("animal", "fx") and pk.startswith("tux"):
@@ -123,13 +143,15 @@ def load(packages):
             x = x / pk_ * 0.9
             name = os.path.relpath(p, packages)
             tail = p[len(packages):]
-            if cls in ("fx", "animal") and NOISE_NAMES.search(os.path.basename(tail)) and len(x) > FS and not clean_enough(x):
+            if cls in ("fx", "animal") and noisy.search(os.path.basename(tail)) and len(x) > FS and not clean_enough(x):
                 noise.setdefault(pk, []).append((name, np.int16(x * 32767)))
                 continue
             if cls in ("fx", "animal", "speech") and not (clean_enough(x) or (cls == "fx" and len(x) < FS)):
+                if cls == "fx" and steady(x) and not re.search("music|mainzik", name):
+                    spare.setdefault(pk, []).append((name, np.int16(x * 32767)))
                 continue
             content.setdefault((cls, pk), []).append((name, np.int16(x * 32767)))
-    return content, noise
+    return content, noise, spare
 
 
 # ---------------------------------------------------------------- content
@@ -348,9 +370,245 @@ KINDS = {
     "stream": lambda r, n, s: equalised(r, n) * slow(r, n, r.uniform(4, 20), r.uniform(1, 3)) + 0.5 * shaped(r, n, 0.7, 300), "traffic": lambda r, n, s: traffic(r, n),
     "static": lambda r, n, s: static(r, n), "insects": lambda r, n, s: insects(r, n), "babble": lambda r, n, s: babble(r, n, s),
 }
-# Kinds that are alike are held out together.
-FAMILIES = [["white", "pink", "brown", "coloured", "equalised"], ["hum", "fan", "engine"], ["rain", "applause", "stream", "surf"], ["crackle", "fire", "static"],
-            ["wind", "traffic", "insects"], ["babble"]]
+# The second part's.
+def some(r, s, *classes):
+    """a recording of one of these classes of content."""
+    keys = [k for k in sorted(s) if k[0] in classes]
+    pool = s[keys[r.integers(len(keys))]]
+    return pool[r.integers(len(pool))][1] / 32768.0
+
+
+def modulated(r, n):
+    t = np.arange(n) / FS
+    ph = np.cumsum(r.choice([r.uniform(0.3, 6), r.uniform(4, 45)]) * slow(r, n, 1, r.uniform(0, 0.6))) / FS
+    wave = [np.sin(2 * np.pi * ph), 2 * (ph % 1) - 1, np.sign(np.sin(2 * np.pi * ph)), 1 - 2 * (ph % 1)][r.integers(4)]
+    return equalised(r, n) * 10 ** (r.uniform(0.5, 9) * wave / 20) * slow(r, n, r.uniform(0.3, 3), r.uniform(0, 2))
+
+
+def comb(r, n):
+    y = shaped(r, n, r.uniform(-0.5, 2), r.uniform(20, 200))
+    for _ in range(r.integers(1, 4)):
+        a = np.zeros(int(r.uniform(0.8, 14) * FS / 1000) + 2)
+        a[0], a[-1] = 1, r.choice([-1, 1]) * r.uniform(0.4, 0.95)
+        y = lfilter([1], a, y) if r.random() < 0.7 else lfilter(a, [1], y)
+    return y / y.std()
+
+
+def lines(r, n):
+    t = np.arange(n) / FS
+    y = equalised(r, n)
+    for _ in range(r.integers(2, 14)):
+        y = y + r.uniform(0.02, 0.6) * np.sin(2 * np.pi * 40 * 2 ** r.uniform(0, 7.4) * t + r.uniform(0, 6)) * slow(r, n, 0.5, r.uniform(0, 1.5))
+    return y
+
+
+def phased(r, n, s):
+    """noise with the spectrum of a recording."""
+    x = some(r, s, "fx", "animal", "music", "speech")
+    m = 1 << int(r.integers(9, 13))
+    x = np.pad(x, (0, max(0, 2 * m - len(x))))
+    w = np.hanning(m)
+    p = np.sqrt(np.mean([np.abs(np.fft.rfft(w * x[i:i + m])) ** 2 for i in range(0, len(x) - m + 1, m)], 0))
+    y = fftconvolve(r.standard_normal(n + m), np.roll(np.fft.irfft(p), m // 2) * w)[m // 2:][:n]
+    return y / (y.std() + 1e-12) + r.choice([0, 0.03, 0.3]) * shaped(r, n, r.uniform(0, 1.5))
+
+
+def motor(r, n):
+    f = r.uniform(25, 400)
+    ph = 2 * np.pi * np.cumsum(f * slow(r, n, r.uniform(0.2, 6), r.uniform(0.02, 0.5))) / FS
+    k = np.arange(1, int(min(40, 7000 // f)) + 1)
+    y = sum(r.gamma(0.7) / j ** r.uniform(0, 1) * np.sin(j * ph + r.uniform(0, 6)) for j in k)
+    y = y / (y.std() + 1e-9) * (1 + r.uniform(0, 0.9) * np.sin(ph / r.integers(2, 9)))
+    return y + r.uniform(0.1, 2) * equalised(r, n) * (1 + r.uniform(0, 0.7) * np.sin(ph))
+
+
+def grains(r, n):
+    """bursts, each with one of a few spectra: gravel, rustling, frying."""
+    y = np.zeros(n)
+    length = r.uniform(0.002, 0.09)
+    for _ in range(r.integers(3, 12)):
+        m = max(8, int(length * r.uniform(0.4, 2.5) * FS))
+        a, b = np.sort(r.uniform(60, 7800, 2))
+        g = sosfilt(butter(1, [a / 8000, min(b + 150, 7900) / 8000], "band", output="sos"), r.standard_normal(m))
+        g *= (np.arange(m) / m) ** r.uniform(0.05, 1) * (1 - np.arange(m) / m) ** r.uniform(0.5, 4)
+        imp = np.zeros(n)
+        k = max(1, int(n / FS * 10 ** r.uniform(0, 2)))
+        np.add.at(imp, r.integers(0, n, k), r.standard_normal(k) * np.exp(r.uniform(0.2, 1) * r.standard_normal(k)))
+        y += fftconvolve(imp, g / (np.sqrt(np.sum(g * g)) + 1e-9))[:n]
+    return y / (y.std() + 1e-12) + r.choice([0.01, 0.1, 0.5]) * shaped(r, n, r.uniform(0, 2))
+
+
+def clicks(r, n):
+    """clicks in a row, more or less regular, over a hiss."""
+    period = FS / 10 ** r.uniform(0, 1.5)
+    at = np.cumsum(np.maximum(period * (1 + r.uniform(0, 0.6) * r.standard_normal(int(n / period) + 2)), 20)).astype(int)
+    imp = np.zeros(n)
+    at = at[at < n]
+    imp[at] = np.exp(r.uniform(0, 0.8) * r.standard_normal(len(at)))
+    m = int(0.02 * FS)
+    t = np.arange(m) / FS
+    g = sum(r.uniform(0.2, 1) * np.exp(-t / r.uniform(2e-4, 4e-3)) * np.sin(2 * np.pi * r.uniform(200, 6500) * t + r.uniform(0, 6)) for _ in range(r.integers(1, 6)))
+    y = fftconvolve(imp, g)[:n]
+    return y / (y.std() + 1e-9) + 10 ** r.uniform(-2.5, 0) * equalised(r, n)
+
+
+def smeared(r, n, s):
+    """a recording, or several, through so long a tail that its parts run into each other: rooms, atmospheres."""
+    x = lay(r, [("", np.int16(32767 * some(r, s, "fx", "animal", "music"))) for _ in range(r.integers(1, 4))], n, "fx")
+    m = int(r.uniform(0.5, 5) * FS)
+    h = r.standard_normal(m) * 10 ** (-r.uniform(0.5, 3) * np.arange(m) / m)
+    x = np.roll(x, r.integers(n))
+    y = np.fft.irfft(np.fft.rfft(x, 2 * n) * np.fft.rfft(h[:n], 2 * n))
+    y = y[:n] + y[n:]
+    return y / (y.std() + 1e-12) + r.choice([0, 0.05, 0.3]) * shaped(r, n, r.uniform(0, 2))
+
+
+def drone(r, n):
+    t = np.arange(n) / FS
+    y = r.uniform(0.05, 1.5) * shaped(r, n, r.uniform(0.5, 2)) * slow(r, n, r.uniform(0.2, 2), r.uniform(0, 4))
+    f = r.uniform(40, 300)
+    for _ in range(r.integers(2, 9)):
+        y += r.uniform(0.1, 1) * slow(r, n, r.uniform(0.2, 2), r.uniform(0.5, 6)) * np.sin(2 * np.pi * f * r.choice([1, 1.005, 1.5, 2, 2.01, 3, 4, 5.4, 6.7, r.uniform(1, 12)]) * t + r.uniform(0, 6))
+    for _ in range(r.integers(0, 4)):
+        c = r.uniform(150, 5000)
+        z = sosfilt(butter(1, [c * 0.9 / 8000, c * 1.1 / 8000], "band", output="sos"), r.standard_normal(n))
+        y += r.uniform(0.1, 0.8) * y.std() / z.std() * z * slow(r, n, r.uniform(0.2, 3), r.uniform(1, 6))
+    return y
+
+
+def chatter(r, n, s):
+    """voices and what is played at a distance, in a room."""
+    y = babble(r, n, s)
+    z = lay(r, [("", np.int16(32767 * some(r, s, "music", "fx")))], n, "music")
+    y = y / (y.std() + 1e-9) + r.uniform(0, 1.2) * z / (z.std() + 1e-9) + r.uniform(0.02, 0.5) * shaped(r, n, r.uniform(0.5, 2))
+    y = echo(r, echo(r, y))
+    return sosfilt(butter(1, r.uniform(800, 7500) / 8000, output="sos"), y)
+
+
+# The test's.
+def poles(r, n):
+    """Gaussian noise through some resonances: ventilation, pumps, water in pipes."""
+    a = np.ones(1)
+    for _ in range(r.integers(3, 9)):
+        q, w = r.uniform(0.55, 0.985), np.pi * r.uniform(0.005, 0.95) ** 1.5
+        a = np.convolve(a, [1, -2 * q * np.cos(w), q * q])
+    y = lfilter([1], a, r.standard_normal(n + 4000))[4000:]
+    return y / y.std()
+
+
+def thyristor(r, n):
+    """pulses at twice the frequency of the mains through a case that rings."""
+    f = r.choice([100, 120]) * (1 + r.uniform(-1e-3, 1e-3))
+    imp = np.zeros(n + 1)
+    at = (np.arange(int(n / FS * f)) * FS / f).astype(int)
+    imp[at] = 1 + 0.05 * r.standard_normal(len(at))
+    a = np.ones(1)
+    for _ in range(r.integers(2, 5)):
+        q, w = r.uniform(0.7, 0.97), np.pi * r.uniform(0.02, 0.8)
+        a = np.convolve(a, [1, -2 * q * np.cos(w), q * q])
+    y = lfilter([1, -0.7], a, imp)[:n]
+    return y / y.std() + 10 ** r.uniform(-2, -0.3) * shaped(r, n, r.uniform(0, 1))
+
+
+def bubbles(r, n):
+    """damped sines that rise: brooks, pouring, rain on water."""
+    y = np.zeros(n)
+    for _ in range(24):
+        f = r.uniform(300, 5000)
+        t = np.arange(int(0.08 * FS)) / FS
+        g = np.exp(-t * (0.13 * f + 7e-4 * f ** 1.5)) * np.sin(2 * np.pi * f * t * (1 + r.uniform(0, 3) * t))
+        imp = np.zeros(n)
+        k = max(1, int(n / FS * r.uniform(1, 40)))
+        np.add.at(imp, r.integers(0, n, k), np.exp(0.8 * r.standard_normal(k)))
+        y += fftconvolve(imp, g)[:n] * r.uniform(0.2, 1)
+    return y / y.std() + r.uniform(0, 0.7) * shaped(r, n, r.uniform(0, 1))
+
+
+def blades(r, n):
+    ph = np.cumsum(r.uniform(7, 28) * slow(r, n, 0.7, r.uniform(0.05, 0.5))) / FS
+    y = shaped(r, n, r.uniform(0.5, 1.8), 40) * np.exp(-r.uniform(2, 9) * (ph % 1))
+    return y / y.std() + r.uniform(0.2, 1) * shaped(r, n, r.uniform(0.3, 1.5), 60) + r.uniform(0, 0.5) * np.sin(2 * np.pi * r.uniform(300, 3000) * np.arange(n) / FS)
+
+
+def rails(r, n):
+    y = shaped(r, n, r.uniform(1, 2), 40) * slow(r, n, 3, r.uniform(0.5, 2.5))
+    gap = r.uniform(0.5, 1.6) * FS
+    t = np.arange(int(0.15 * FS)) / FS
+    for at in np.arange(r.uniform(0, gap), n, gap):
+        for k in (at, at + gap * 0.22):
+            i = int(k)
+            g = np.exp(-t / r.uniform(0.01, 0.04)) * (r.standard_normal(len(t)) + np.sin(2 * np.pi * r.uniform(120, 900) * t))
+            m = max(0, min(len(t), n - i))
+            y[i:i + m] += r.uniform(0.5, 3) * g[:m]
+    return y
+
+
+def vinyl(r, n):
+    t = np.arange(n) / FS
+    y = shaped(r, n, r.uniform(0.3, 1)) * (1 + r.uniform(0, 0.4) * np.sin(2 * np.pi * t / 1.8)) + r.uniform(0.1, 2) * shaped(r, n, 2.5, 15)
+    imp = np.zeros(n)
+    k = int(n / FS * r.uniform(2, 30))
+    imp[r.integers(0, n, k)] = r.laplace(size=k)
+    imp[(np.arange(r.uniform(0, 1.8), n / FS, 1.8) * FS).astype(int)] = r.uniform(1, 4)
+    return y + r.uniform(3, 20) * lfilter([1, -1], [1, -r.uniform(0.2, 0.8)], imp)
+
+
+def radio(r, n):
+    """short wave between stations: a band of noise that fades, and whistles that drift."""
+    a = r.uniform(80, 500)
+    y = sosfilt(butter(2, [a / 8000, r.uniform(1800, 4500) / 8000], "band", output="sos"), r.standard_normal(n)) * slow(r, n, r.uniform(0.5, 4), r.uniform(1, 6))
+    for _ in range(r.integers(0, 3)):
+        y += r.uniform(0.2, 1.2) * y.std() * slow(r, n, 2, 5) * np.sin(2 * np.pi * np.cumsum(r.uniform(300, 2500) * slow(r, n, 0.4, 0.6)) / FS)
+    return y + 0.05 * y.std() * r.standard_normal(n)
+
+
+def stadium(r, n):
+    """a crowd that swells: noise in the resonances of vowels."""
+    y = 0.3 * shaped(r, n, 1, 100)
+    for f, w in ((r.uniform(300, 800), 0.3), (r.uniform(900, 1800), 0.2), (r.uniform(2200, 3000), 0.15)):
+        z = sosfilt(butter(1, [f * (1 - w) / 8000, f * (1 + w) / 8000], "band", output="sos"), r.standard_normal(n))
+        y += r.uniform(0.3, 1) * z / z.std() * slow(r, n, r.uniform(2, 7), r.uniform(1, 3))
+    return y * slow(r, n, 0.5, r.uniform(1, 5))
+
+
+def strings(r, n):
+    """sorts of tones that training has not: an ensemble of players, bells, a theremin."""
+    t = np.arange(n) / FS
+    sort = r.choice(["ensemble", "bells", "theremin", "ensemble"])
+    y = np.zeros(n)
+    if sort == "ensemble":
+        f = 65 * 2 ** r.uniform(0, 3)
+        for s in r.choice([0, 3, 4, 7, 9, 12, 16], r.integers(1, 4), False):
+            for _ in range(r.integers(2, 7)):
+                g = f * 2 ** ((s + r.normal(0, 0.06)) / 12)
+                ph = 2 * np.pi * np.cumsum(g * (1 + r.uniform(0, 0.006) * np.sin(2 * np.pi * r.uniform(4, 7) * t + r.uniform(0, 6)))) / FS
+                y += sum(np.sin(j * ph + r.uniform(0, 6)) / j for j in range(1, int(min(24, 7400 // g)) + 1)) * slow(r, n, 3, 1)
+    elif sort == "bells":
+        for at in np.sort(r.uniform(0, n / FS, max(1, int(n / FS * r.uniform(0.5, 4))))):
+            u = np.maximum(t - at, 0)
+            f = r.uniform(200, 1500)
+            for ratio in (0.5, 1, 1.19, 1.56, 2, 2.51, 3.01, 4.1):
+                if f * ratio < 7500:
+                    y += (t >= at) * np.exp(-r.uniform(0.6, 5) * ratio * u) * np.sin(2 * np.pi * f * ratio * u)
+    else:
+        f = 200 * 2 ** (np.cumsum(r.normal(0, 1, n // 1600 + 2)).clip(-6, 18) / 12)
+        f = np.interp(t, np.arange(len(f)) / 10, f) * (1 + r.uniform(0, 0.03) * np.sin(2 * np.pi * r.uniform(4, 7) * t))
+        ph = 2 * np.pi * np.cumsum(f) / FS
+        y = np.sin(ph) + r.uniform(0, 0.5) * np.sin(2 * ph) + r.uniform(0, 0.3) * np.sin(3 * ph)
+    return "tone_" + sort, y
+
+
+KINDS |= {
+    "modulated": lambda r, n, s: modulated(r, n), "comb": lambda r, n, s: comb(r, n), "lines": lambda r, n, s: lines(r, n), "phased": phased, "motor": lambda r, n, s: motor(r, n),
+    "grains": lambda r, n, s: grains(r, n), "clicks": lambda r, n, s: clicks(r, n), "smeared": smeared, "drone": lambda r, n, s: drone(r, n), "chatter": chatter,
+    "poles": lambda r, n, s: poles(r, n), "thyristor": lambda r, n, s: thyristor(r, n), "bubbles": lambda r, n, s: bubbles(r, n), "blades": lambda r, n, s: blades(r, n),
+    "rails": lambda r, n, s: rails(r, n), "vinyl": lambda r, n, s: vinyl(r, n), "radio": lambda r, n, s: radio(r, n), "stadium": lambda r, n, s: stadium(r, n),
+}
+# Kinds that are alike are held out together: families, by part.
+FIRST = {"syn0": ["white", "pink", "brown", "coloured", "equalised"], "syn1": ["hum", "fan", "engine"], "syn2": ["rain", "applause", "stream", "surf"], "syn3": ["crackle", "fire", "static"],
+         "syn4": ["wind", "traffic", "insects"], "syn5": ["babble"]}
+SECOND = {"syn0": ["comb", "phased", "lines", "equalised"], "syn1": ["motor", "modulated", "hum"], "syn2": ["grains", "rain"], "syn3": ["clicks", "crackle"], "syn5": ["chatter", "babble"], "syn6": ["smeared", "drone"]}
+TEST = {"new0": ["poles", "thyristor"], "new1": ["bubbles", "stadium"], "new2": ["blades", "rails"], "new3": ["vinyl", "radio"]}
 
 
 # ---------------------------------------------------------------- clips
@@ -368,17 +626,17 @@ def codec(r, x):
     return kind, (y[:len(x)] if len(y) >= len(x) else np.pad(y, (0, len(x) - len(y))))
 
 
-def clip(r, content, noise):
+def clip(r, content, noise, part):
     n = int(FS * r.choice([r.uniform(2, 10), 10, 5, 2, r.uniform(1.5, 4)]))
     keys = sorted(content)
     real = sorted(noise)
     u = r.random()
-    row = dict(kind="mix" if u < 0.68 else "clean" if u < 0.85 else "noise", n=n, package="none", cls="none", noise="none", family="none", snr="", variant="plain")
+    row = dict(kind="mix" if u < part.mixes else "clean" if u < part.mixes + part.clean else "noise", n=n, package="none", cls="none", noise="none", family="none", snr="", variant="plain")
     s = v = None
     if row["kind"] != "noise":
-        cls = r.choice(["speech", "music", "fx", "animal", "tone"], p=[0.28, 0.26, 0.2, 0.1, 0.16])
+        cls = r.choice(["speech", "music", "fx", "animal", "tone"], p=part.classes)
         if cls == "tone":
-            row["package"], s = tones(r, n)
+            row["package"], s = part.tones(r, n)
         else:
             have = [k for k in keys if k[0] == cls]
             k = have[r.integers(len(have))]
@@ -390,12 +648,13 @@ def clip(r, content, noise):
             return None
         s = s - s.mean()
     if row["kind"] != "clean":
-        if r.random() < (0.4 if row["kind"] == "mix" else 0.6):
+        if r.random() < (part.recorded if row["kind"] == "mix" else part.recorded + 0.2):
             row["noise"] = row["family"] = real[r.integers(len(real))]
             v = recorded(r, n, noise[row["noise"]])
         else:
-            f = r.integers(len(FAMILIES))
-            row["noise"], row["family"] = FAMILIES[f][r.integers(len(FAMILIES[f]))], f"syn{f}"
+            row["family"] = list(part.families)[r.integers(len(part.families))]
+            kinds = part.families[row["family"]]
+            row["noise"] = kinds[r.integers(len(kinds))]
             v = KINDS[row["noise"]](r, n, content)
         v = v - v.mean()
         if not v.std() > 1e-6:
@@ -432,33 +691,65 @@ def clip(r, content, noise):
     return row, np.int16(np.clip(np.round(x * 32767), -32768, 32767))
 
 
+class Part:
+    """what a part draws from: seed, clips, shares of mixes and of clean ones, share of recorded noise in mixes, families."""
+
+    def __init__(self, seed, clips, mixes, clean, recorded, families, tones=tones, classes=(0.28, 0.26, 0.2, 0.1, 0.16)):
+        self.seed, self.clips, self.mixes, self.clean, self.recorded = seed, clips, mixes, clean, recorded
+        self.families, self.tones, self.classes = families, tones, classes
+
+
+PARTS = {
+    "first": Part(1, 8000, 0.68, 0.17, 0.4, FIRST),
+    "second": Part(2, 1500, 0.6, 0.14, 0.45, SECOND),
+    "test": Part(3, 1000, 0.6, 0.2, 0.45, TEST, strings, (0.28, 0.26, 0.3, 0, 0.16)),
+}
+
+
+def pools(packages, part):
+    """the recordings of a part."""
+    if part == "test":
+        content, noise, _ = load(packages, TEST_CONTENT, TEST_NOISE)
+        return content, noise
+    content, noise, spare = load(packages, CONTENT, NOISE_NAMES)
+    if part == "second":
+        _, _, loops = load(packages, MACHINES, NOISE_NAMES)
+        for more in (spare, loops):
+            for k, v in more.items():
+                noise.setdefault(k, []).extend(v)
+    return content, noise
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("packages"), ap.add_argument("out")
-    ap.add_argument("--clips", type=int, default=9000), ap.add_argument("--seed", type=int, default=1)
+    ap.add_argument("--only", choices=list(PARTS)), ap.add_argument("--clips", type=int)
     a = ap.parse_args()
-    os.makedirs(a.out, exist_ok=True)
-    content, noise = load(a.packages)
-    for k in sorted(content):
-        print(*k, len(content[k]))
-    for k in sorted(noise):
-        print("noise", k, len(noise[k]), " ".join(os.path.basename(n) for n, _ in noise[k])[:300])
-    at = 0
-    with open(f"{a.out}/clips.s16", "wb") as raw, open(f"{a.out}/clips.csv", "w", newline="") as f:
-        w = csv.DictWriter(f, "at n kind package cls noise family snr variant".split())
-        w.writeheader()
-        for i in range(a.clips):
-            c = clip(seeded("clip", a.seed, i), content, noise)
-            if c is None:
-                continue
-            row, x = c
-            row.update(at=at, n=len(x))
-            w.writerow(row)
-            raw.write(x.tobytes())
-            at += len(x)
-            if i % 200 == 0:
-                f.flush()
-    print(at / FS / 3600, "hours")
+    for name, part in PARTS.items():
+        if a.only and name != a.only:
+            continue
+        out = f"{a.out}/{name}"
+        os.makedirs(out, exist_ok=True)
+        content, noise = pools(a.packages, name)
+        for k in sorted(content):
+            print(name, *k, len(content[k]))
+        for k in sorted(noise):
+            print(name, "noise", k, len(noise[k]), " ".join(os.path.basename(n) for n, _ in noise[k]))
+        at = crc = done = i = 0
+        with open(f"{out}/clips.s16", "wb") as raw, open(f"{out}/clips.csv", "w", newline="") as f:
+            w = csv.DictWriter(f, "at n kind package cls noise family snr variant".split())
+            w.writeheader()
+            while done < (a.clips or part.clips):
+                c = clip(seeded("clip", part.seed, i), content, noise, part)
+                i += 1
+                if c is None:  # silence was drawn
+                    continue
+                row, x = c
+                row.update(at=at, n=len(x))
+                w.writerow(row)
+                raw.write(x.tobytes())
+                crc, at, done = zlib.crc32(x.tobytes(), crc), at + len(x), done + 1
+        print(f"{name}: {done} clips, {at / FS / 3600:.2f} hours, crc32 of all samples {crc:08x}", flush=True)
 
 
 if __name__ == "__main__":
