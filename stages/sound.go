@@ -84,7 +84,7 @@ func (p *Processor) limitSound(seg media.Segment) media.Segment {
 
 // newSound takes the decoded sound of a segment to 16 kHz, and notes with the sample what was odd about it. It
 // uses the sound up.
-func (p *Processor) newSound(snd *media.Sound, s *sample.Sample, part *sample.Part, seg media.Segment) (*sound, error) {
+func (p *Processor) newSound(snd *media.Sound, s *sample.Sample, part *sample.Part, seg media.Segment) (_ *sound, err error) {
 	defer snd.Release()
 	planes := snd.Channels()
 	if len(planes) == 0 || len(planes[0]) == 0 {
@@ -105,12 +105,11 @@ func (p *Processor) newSound(snd *media.Sound, s *sample.Sample, part *sample.Pa
 		planes = planes[:1]
 	}
 	for _, x := range planes {
-		y, err := mel.ResampleInto(p.waves.get(), x, snd.SourceRate)
-		if err != nil {
+		y := p.waves.get()
+		if snd.SourceRate == mel.SampleRate { // a copy: x is the decoded sound's memory
+			y = append(y[:0], x...)
+		} else if y, err = mel.ResampleInto(y, x, snd.SourceRate); err != nil {
 			return nil, fault.Corruptf("bad_rate", "%s: %w", part.Path, err)
-		}
-		if snd.SourceRate == mel.SampleRate { // x itself, which is the decoded sound's memory
-			y = append(p.waves.get()[:0], x...)
 		}
 		out.wave = append(out.wave, y)
 	}

@@ -136,3 +136,51 @@ func TestCutOffIsNotAlreadyCut(t *testing.T) {
 		})
 	}
 }
+
+// TestMemoryOfSounds: what one sound leaves behind in memory is not seen by the next, whatever their lengths, rates
+// and channels.
+func TestMemoryOfSounds(t *testing.T) {
+	for _, mean := range []string{"clip", "imagebind"} {
+		cfg, err := configs.Load(configs.Layers{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.Audio.Mean, cfg.Audio.Channel = mean, "first"
+		dir := t.TempDir()
+		var names []string
+		for i, n := range []int{40000, 16000, 90000, 5000, 300} {
+			b := wavFile(n, n)
+			if i%2 == 1 { // the same bytes as stereo at 44.1 kHz
+				binary.LittleEndian.PutUint16(b[22:], 2)
+				binary.LittleEndian.PutUint32(b[24:], 44100)
+			}
+			names = append(names, string(rune('a'+i))+".wav")
+			if err := os.WriteFile(filepath.Join(dir, names[i]), b, 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
+		tensor := func(p *Processor, name string) string {
+			info, err := os.Stat(filepath.Join(dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := &sample.Sample{Key: "x", Metrics: sample.Metrics{}}
+			m, err := readSound(t.Context(), p, s, &sample.Part{Modality: sample.Audio, Path: name, Size: info.Size()})
+			if err != nil {
+				return err.Error()
+			}
+			x, err := m.tensor(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return string(x.Data)
+		}
+		shared := &Processor{Root: dir, Config: cfg, Tools: &media.Tools{}}
+		for i := range 20 {
+			name := names[i*7%len(names)]
+			if tensor(shared, name) != tensor(&Processor{Root: dir, Config: cfg, Tools: &media.Tools{}}, name) {
+				t.Errorf("%s, after others and by itself, gives two tensors", name)
+			}
+		}
+	}
+}
