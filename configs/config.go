@@ -47,7 +47,7 @@ type Config struct {
 // DataPresets and ModelPresets name what --preset of ingest and of train take; the first is the default.
 var (
 	DataPresets  = []string{"default", "imagebind"}
-	ModelPresets = []string{"tiny", "base", "imagebind_huge"}
+	ModelPresets = []string{"tiny", "base", "imagebind_huge", "scenes"}
 	// Recipes name what --recipe of train takes: parts of the training recipe, laid over the model preset.
 	Recipes = []string{"published", "staged", "probe", "lora"}
 )

@@ -58,8 +58,8 @@ def load(path):
 class Tower:
     """ImageBind's forward pass of one modality over a state dict."""
 
-    def __init__(self, weights, name, heads):
-        self.w, self.name, self.heads = weights, name, heads
+    def __init__(self, weights, name, heads, audio_stride=10):
+        self.w, self.name, self.heads, self.audio_stride = weights, name, heads, audio_stride
 
     def norm(self, x, name, eps):
         return F.layer_norm(x, x.shape[-1:], self.w[name + ".weight"], self.w[name + ".bias"], eps)
@@ -83,7 +83,7 @@ class Tower:
         else:
             stem = pre + (".depth_stem" if self.name == "depth" else ".rgbt_stem")
             k = w[stem + ".proj.weight"]
-            h = F.conv2d(x, k, stride=10 if self.name == "audio" else k.shape[2:]).flatten(2).transpose(1, 2)
+            h = F.conv2d(x, k, stride=self.audio_stride if self.name == "audio" else k.shape[2:]).flatten(2).transpose(1, 2)
             h = self.norm(h, stem + ".norm_layer", 1e-5)
         return torch.cat([w[pre + ".cls_token"].expand(len(h), -1, -1), h], 1) + w[position]
 
