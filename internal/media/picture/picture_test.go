@@ -169,6 +169,38 @@ func TestPictureOptionsAreChecked(t *testing.T) {
 	}
 }
 
+// A progressive picture without its finer scans: libjpeg guesses what is missing, and Go refuses it and says so,
+// unless what is left of a file is wanted.
+func TestUnfinishedProgressiveJPEG(t *testing.T) {
+	data := readPicture(t, "progressive.jpg")
+	var scans []int
+	for at := 0; ; {
+		i := bytes.Index(data[at:], []byte("\xff\xda"))
+		if i < 0 {
+			break
+		}
+		scans = append(scans, at+i)
+		at += i + 2
+	}
+	if len(scans) < 5 {
+		t.Fatalf("%d scans", len(scans))
+	}
+	for _, n := range []int{1, 3, len(scans) - 1} {
+		// Tables for the scan that is left out stand before it, which is no harm.
+		cut := append(bytes.Clone(data[:scans[n]]), 0xff, 0xd9)
+		_, _, err := new(picture.Decoder).DecodePicture(cut, picture.Options{})
+		if fault.KindOf(err) != fault.Unsupported || !strings.Contains(err.Error(), "finer scans are missing") || !strings.Contains(err.Error(), "image.jpeg: turbo") {
+			t.Errorf("%d of %d scans: %v", n, len(scans), err)
+		}
+		if _, _, err := new(picture.Decoder).DecodePicture(cut, picture.Options{AllowTruncated: true}); err != nil {
+			t.Errorf("%d of %d scans, allowed: %v", n, len(scans), err)
+		}
+		if _, _, err := turbo(t).DecodePicture(cut, picture.Options{Decoder: "turbo"}); err != nil {
+			t.Errorf("%d of %d scans by libjpeg-turbo: %v", n, len(scans), err)
+		}
+	}
+}
+
 // The top half of a JPEG, with the rest missing: refused, or kept with grey below.
 func TestTruncatedJPEG(t *testing.T) {
 	for _, decoder := range []string{"go", "turbo"} {

@@ -63,6 +63,7 @@ type component struct {
 	plane      []uint8
 	coeffs     []int16 // progressive only: blocks of 64, natural order
 	seen       bool    // a scan has had it
+	sent       [64]int // progressive only: how the scans left each coefficient, in zigzag order; see smoothed
 }
 
 type decoder struct {
@@ -112,6 +113,9 @@ func (d *decoder) decode(o Options) error {
 	if err == nil && !d.begun() {
 		return d.errorf("no picture before the end marker")
 	}
+	if err == nil && !d.allowDamage && d.smoothed() {
+		return &UnsupportedError{"a progressive picture whose finer scans are missing, which libjpeg smooths,"}
+	}
 	for i := range d.comp {
 		switch c := &d.comp[i]; {
 		case c.plane == nil: // nothing has begun
@@ -122,6 +126,26 @@ func (d *decoder) decode(o Options) error {
 		}
 	}
 	return err
+}
+
+// smoothed reports that libjpeg-turbo would guess coefficients from the blocks around ("block smoothing"): a
+// progressive picture has all its means, and of the nine coefficients after them some were not sent to the last bit.
+// What it shows then is no decoding of what is there.
+func (d *decoder) smoothed() bool {
+	if !d.progressive {
+		return false
+	}
+	missing := false
+	for i := range d.comp {
+		c := &d.comp[i]
+		if c.sent[0] == 0 {
+			return false // no means, nothing to guess from
+		}
+		for _, bits := range c.sent[1:10] {
+			missing = missing || bits != 1
+		}
+	}
+	return missing
 }
 
 // begun reports whether a scan has started.

@@ -66,6 +66,9 @@ func (d *decoder) scan(b []byte) error {
 			return d.errorf("a second scan of component %d", c.id)
 		}
 		c.seen = true
+		for k := s.ss; k <= s.se; k++ {
+			c.sent[k] = int(s.al) + 1 // 0: never, 1: to the last bit
+		}
 	}
 	if !d.begun() {
 		d.allocate()
