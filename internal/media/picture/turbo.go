@@ -51,6 +51,10 @@ func (t *TurboJPEG) decode(jpeg, dst []byte, width, height int, format int32) (w
 		return "", "the library could not start (out of memory?)"
 	}
 	defer t.destroy(handle)
+	// The library keeps the text of a warning for each thread, and between two calls the scheduler may move us to
+	// another: one picture's warning would be told of the next.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	if t.decompress(handle, &jpeg[0], uintptr(len(jpeg)), &dst[0], int32(width), 0, int32(height), format, tjAccurateDCT|tjLimitScans) == 0 {
 		return "", ""
 	}
