@@ -37,7 +37,7 @@ func testDevice() string {
 	return "cpu"
 }
 
-func testBackend(t *testing.T, name string) compute.Backend {
+func testBackend(t testing.TB, name string) compute.Backend {
 	t.Helper()
 	b, what, err := device.Open(context.Background(), device.Options{Name: name, Log: func(s string) { t.Log(s) }})
 	if err != nil {
