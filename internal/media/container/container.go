@@ -102,9 +102,12 @@ type Track struct {
 	Edited  bool    // seconds is from an edit list
 }
 
-// settle brings rates that were rounded (to whole nanoseconds of a period, to milliseconds of a time stamp)
+// settle forgets a length that is no number, and brings rates that were rounded (to whole nanoseconds of a period, to milliseconds of a time stamp)
 // to the number meant, and a length of pictures that was rounded to a whole number of them.
 func (t *Track) settle() {
+	if math.IsInf(t.Seconds, 0) || math.IsNaN(t.Seconds) {
+		t.Seconds = 0 // a rate or a scale that is next to nothing
+	}
 	if !t.Video || t.FPS <= 0 {
 		return
 	}

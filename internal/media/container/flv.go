@@ -91,7 +91,7 @@ func readFLV(in *infile.File) ([]Track, error) {
 	var out []Track
 	if video.any {
 		t := Track{Video: true, Start: video.first.start()}
-		if fps > 0 && fps < 1000 {
+		if fps > 1e-3 && fps < 1000 { // what is written there is anything that 64 bits can be
 			t.FPS = fps
 		} else if p := video.first.period(); p > 0 {
 			t.FPS = RateOf(1, p)
