@@ -13,6 +13,7 @@ import (
 
 	"prep/internal/fault"
 	"prep/testdata"
+	"prep/trainer"
 )
 
 func (s *session) demoCommand() *cli.Command {
@@ -22,7 +23,8 @@ func (s *session) demoCommand() *cli.Command {
 		Description: "With --learn it generates files of six modalities, scenes of single shapes in motion, of which pictures, captions,\n" +
 			"sounds, depth, heat and motion share what the scene is; ingests and validates them, trains the preset scenes, and measures\n" +
 			"on combinations of shape, colour, motion and size that training had not seen. Every command is printed. docs/training.md\n" +
-			"says what is generated and what is reached. It needs a build with GOEXPERIMENT=simd, minutes, and 1.5 GB of disk.",
+			"says what is generated and what is reached. It needs a build with GOEXPERIMENT=simd, a quarter to half an hour on two\n" +
+			"cores, and 1.5 GB of disk.",
 		Flags: []cli.Flag{jsonFlag,
 			&cli.StringFlag{Name: "dir", Value: "prep-demo", Usage: "work in this new or empty `DIR`"},
 			&cli.IntFlag{Name: "epochs", Usage: "epochs of training (default: the preset's)"},
@@ -35,11 +37,24 @@ func (s *session) demoCommand() *cli.Command {
 	}
 }
 
+// earlierDemo says how to go on with the training of a demo that was interrupted; "" where there is none.
+func earlierDemo(dir string) string {
+	run, shards := filepath.Join(dir, "run"), filepath.Join(dir, "shards")
+	if _, err := trainer.RunModel(run); err != nil {
+		return ""
+	}
+	train := filepath.Join(shards, "train") // of demo --learn
+	if _, err := os.Stat(train); err == nil {
+		shards = train
+	}
+	return fmt.Sprintf("; or go on with the training in it: prep train %s --run %s --resume", shards, run)
+}
+
 // demo unpacks the sample data and runs the three commands as a user would.
 func (s *session) demo(c *cli.Context) error {
 	dir := c.String("dir")
 	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
-		return fault.Usagef("--dir %s is not empty; name another, or remove it", dir)
+		return fault.Usagef("--dir %s is not empty; name another, or remove it%s", dir, earlierDemo(dir))
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fault.Usagef("--dir %s: %w", dir, err)
 	}
