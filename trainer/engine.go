@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 
 	"github.com/gomlx/compute"
@@ -148,11 +149,18 @@ func (e *engine) begin(all []Weight, o engineOptions) error {
 			}
 		}
 	}
+	// Garbage may otherwise become as large as the weights are before it is collected.
+	defer debug.SetGCPercent(debug.SetGCPercent(10))
 	for i := range e.weights {
 		w := &e.weights[i]
 		value, err := ft.value(w, e.train.Seed)
 		if err != nil {
 			return err
+		}
+		if e.mesh == nil { // a mesh deals the values out itself
+			if err := value.ToDevice(e.backend, 0); err != nil { // or the first step makes a second copy beside this one
+				return fmt.Errorf("%s: %w", w.Name, err)
+			}
 		}
 		v, err := e.store.CreateVariable(variablePath(w.Name), value)
 		if err != nil {
