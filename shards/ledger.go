@@ -388,53 +388,20 @@ func readLedgerColumn(r *file.Reader, c int, field arrow.Field, rows []LedgerRow
 			if id := field.Type.ID(); id != arrow.STRING && !isList {
 				return fmt.Errorf("type %s", field.Type)
 			}
-			vals := make([]parquet.ByteArray, batch)
-			for col.HasNext() {
-				// within a page, since the bytes belong to the page
-				levels, _, err := col.ReadBatchInPage(batch, vals, def, rep)
-				if err == nil && levels == 0 {
-					err = errors.New("a page without values")
-				}
-				if err == nil {
-					err = place(levels, func(k int) any { return str(vals[k]) })
-				}
-				if err != nil {
-					return err
-				}
-			}
+			// within a page, since the bytes belong to the page
+			err = readValues(col, col.ReadBatchInPage, def, rep, place, func(v parquet.ByteArray) any { return str(v) })
 		case *file.Float64ColumnChunkReader:
-			vals := make([]float64, batch)
-			for col.HasNext() {
-				levels, _, err := col.ReadBatch(batch, vals, def, rep)
-				if err == nil && levels == 0 {
-					err = errors.New("a page without values")
-				}
-				if err == nil {
-					err = place(levels, func(k int) any { return vals[k] })
-				}
-				if err != nil {
-					return err
-				}
-			}
+			err = readValues(col, col.ReadBatch, def, rep, place, func(v float64) any { return v })
 		case *file.Int64ColumnChunkReader:
 			if field.Type.ID() != arrow.INT64 {
 				return fmt.Errorf("type %s", field.Type)
 			}
-			vals := make([]int64, batch)
-			for col.HasNext() {
-				levels, _, err := col.ReadBatch(batch, vals, def, rep)
-				if err == nil && levels == 0 {
-					err = errors.New("a page without values")
-				}
-				if err == nil {
-					err = place(levels, func(k int) any { return vals[k] })
-				}
-				if err != nil {
-					return err
-				}
-			}
+			err = readValues(col, col.ReadBatch, def, rep, place, func(v int64) any { return v })
 		default:
 			return fmt.Errorf("type %s", field.Type)
+		}
+		if err != nil {
+			return err
 		}
 		if err := col.Err(); err != nil {
 			return err
@@ -446,6 +413,25 @@ func readLedgerColumn(r *file.Reader, c int, field arrow.Field, rows []LedgerRow
 	}
 	if next != len(rows) {
 		return fmt.Errorf("%d rows of %d", next, len(rows))
+	}
+	return nil
+}
+
+// readValues reads a column chunk in batches of len(def) levels and hands each batch to place.
+func readValues[T any](col file.ColumnChunkReader, read func(int64, []T, []int16, []int16) (int64, int, error), def, rep []int16,
+	place func(levels int64, value func(k int) any) error, value func(T) any) error {
+	vals := make([]T, len(def))
+	for col.HasNext() {
+		levels, _, err := read(int64(len(def)), vals, def, rep)
+		if err == nil && levels == 0 {
+			err = errors.New("a page without values")
+		}
+		if err == nil {
+			err = place(levels, func(k int) any { return value(vals[k]) })
+		}
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
