@@ -23,6 +23,7 @@ import (
 	"github.com/gomlx/compute/gobackend"
 
 	"prep/internal/fault"
+	"prep/trainer/executors"
 )
 
 // The PJRT C API version that this program's XLA is built for.
@@ -78,7 +79,7 @@ func Open(ctx context.Context, o Options) (compute.Backend, string, error) {
 	}
 	switch o.Name {
 	case "cpu":
-		return openGo()
+		return openGo(o.Log)
 	case "cuda", "auto":
 	default:
 		return nil, "", fault.Usagef("device %q is not one of cpu, cuda, auto, xla:PATH", o.Name)
@@ -103,7 +104,7 @@ func Open(ctx context.Context, o Options) (compute.Backend, string, error) {
 	if o.Name == "cuda" {
 		return nil, "", fault.Environmentf("no CUDA plugin was found (--plugin, %s, pip's site-packages): pip install %s", PluginEnv, CUDAPackage)
 	}
-	return openGo()
+	return openGo(o.Log)
 }
 
 // IsXLA reports whether a backend is XLA, which has half precision and may have several devices.
@@ -113,11 +114,14 @@ func IsXLA(b compute.Backend) bool { return b.Name() == "xla" }
 // few cores when an operation inside the pool waits for the pool, and -1 starts a goroutine for each piece
 // of work instead. The documented setting "go:parallelism=-1" says the same but prints to stdout, where
 // only summaries belong, so the pool is set directly; the setting is the way out should its field move.
-func openGo() (compute.Backend, string, error) {
+func openGo(log func(string)) (compute.Backend, string, error) {
 	const what = "the Go backend"
 	b, err := compute.NewWithConfig(gobackend.BackendName)
 	if err != nil {
 		return nil, "", fmt.Errorf("compute backend: %w", err)
+	}
+	if err := executors.Install(b); err != nil {
+		log(fmt.Sprintf("%v; training computes with the library's kernels, which are slower", err))
 	}
 	if v := reflect.Indirect(reflect.ValueOf(b)); v.Kind() == reflect.Struct {
 		if f := v.FieldByName("Workers"); f.IsValid() && f.CanInterface() {

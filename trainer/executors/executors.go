@@ -1,0 +1,60 @@
+// Package executors puts the kernels of package kernels below GoMLX's Go backend: it takes the places of the library's
+// executors for float32, and hands everything else back to them (docs/adr/0010).
+//
+// The library has a table for this, in an internal package; go:linkname reaches it, and the layouts of the library's
+// types are compared with what this package believes of them first. Where they differ, nothing is changed.
+package executors
+
+import (
+	"sync"
+	"unsafe"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+
+	"prep/trainer/kernels"
+)
+
+var (
+	installing sync.Once
+	installed  error
+)
+
+// Install makes every Go backend of this process compute with this package. An error says why it does not; then the
+// library computes as it always did. b is any Go backend, to be looked at.
+func Install(b compute.Backend) error {
+	installing.Do(func() {
+		if !kernels.Fast() {
+			return
+		}
+		if installed = matches(b); installed != nil {
+			return
+		}
+		for op, e := range map[compute.OpType]func(executor) executor{
+			compute.OpTypeDotGeneral: dotGeneral,
+		} {
+			setNodeExecutor(op, userPriority, e(nodeExecutors[op]))
+		}
+		registerDotGeneral.Fn = buildDotGeneral(registerDotGeneral.Fn)
+		registerDotGeneral.Priority = userPriority
+	})
+	return installed
+}
+
+// floats are the values of a float32 buffer.
+func floats(b *buffer) ([]float32, bool) {
+	if b == nil || b.RawShape.DType != dtypes.Float32 {
+		return nil, false
+	}
+	v, ok := b.Flat.([]float32)
+	return v, ok
+}
+
+// result makes a buffer for a node's values.
+func result(backend unsafe.Pointer, n *node) (*buffer, []float32, error) {
+	out, err := getBuffer(backend, n.Shape)
+	if err != nil {
+		return nil, nil, err
+	}
+	return out, out.Flat.([]float32), nil
+}

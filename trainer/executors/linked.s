@@ -1,0 +1,1 @@
+// The functions without a body in linked.go are the engine's.
