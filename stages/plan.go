@@ -26,7 +26,7 @@ import (
 
 // contentVersion counts changes of the transforms that change bytes: shards of different versions never
 // mix in one folder.
-const contentVersion = 11
+const contentVersion = 12
 
 // Names inside the output folder.
 const (
@@ -170,6 +170,7 @@ func choosePins(ctx context.Context, samples []sample.Sample, cfg *configs.Confi
 		"arch": runtime.GOARCH,
 	}
 	jpegs, needFFmpeg := 0, map[string]bool{}
+	sounds := map[string]int{} // by the registry's name of the format
 	var example string
 	unread := map[sample.Modality]int{}
 	for i := range samples {
@@ -185,6 +186,9 @@ func choosePins(ctx context.Context, samples []sample.Sample, cfg *configs.Confi
 				needFFmpeg[part.Path] = true // a video's picture and sound are one file
 			case part.Modality == sample.Image, part.Modality == sample.Thermal:
 				jpegs++
+			case part.Modality == sample.Audio:
+				f, _ := media.FormatOf(part.Path)
+				sounds[f.Name]++
 			}
 		}
 	}
@@ -203,6 +207,17 @@ func choosePins(ctx context.Context, samples []sample.Sample, cfg *configs.Confi
 	if cfg.Image.Scaled && pins["jpeg"] == "go" {
 		return nil, fault.Environmentf("image.scaled needs libjpeg-turbo (Debian: libturbojpeg0), and the pictures are to be decoded by Go; install it, or leave image.scaled off")
 	}
+	for _, l := range soundLibraries(cfg, tools) {
+		switch {
+		case sounds[l.format] == 0: // content that its name hides is decoded by Go
+		case l.choice == "go" || l.choice == "auto" && l.have == "":
+			pins[l.pin] = "go"
+		case l.have == "":
+			return nil, fault.Environmentf("audio.%s is %s, and this machine has none that works (Debian: %s); install it or choose go", l.pin, l.choice, l.debian)
+		default:
+			pins[l.pin] = l.have
+		}
+	}
 	switch {
 	case len(needFFmpeg) == 0:
 	case tools.Version(ctx) != "":
@@ -215,6 +230,20 @@ func choosePins(ctx context.Context, samples []sample.Sample, cfg *configs.Confi
 	return pins, nil
 }
 
+// soundLibrary is a library that may decode a format of sound in Go's place.
+type soundLibrary struct {
+	pin, format    string // of the plan's pins and the configuration's audio; of the registry
+	choice, have   string // as configured; as named here, "" for none
+	debian, absent string // the package; what the machine lacks
+}
+
+func soundLibraries(cfg *configs.Config, tools *media.Tools) []soundLibrary {
+	return []soundLibrary{
+		{"mp3", "MP3", cfg.Audio.MP3, tools.MP3Library(), "libmpg123-0", "libmpg123"},
+		{"vorbis", "Ogg", cfg.Audio.Vorbis, tools.VorbisLibrary(), "libvorbis0a", "libvorbis"},
+	}
+}
+
 // checkPins says what this machine lacks to do the planned work with the planned bytes.
 func (p *Plan) checkPins(tools *media.Tools) error {
 	if a := p.Pins["arch"]; a != runtime.GOARCH {
@@ -222,6 +251,15 @@ func (p *Plan) checkPins(tools *media.Tools) error {
 	}
 	if p.Pins["jpeg"] == "turbo" && tools.Turbo == nil {
 		return fault.Environmentf("the plan pins libjpeg-turbo, which this machine lacks (Debian: libturbojpeg0)")
+	}
+	for _, l := range soundLibraries(&p.Config, tools) {
+		switch v := p.Pins[l.pin]; {
+		case v == "" || v == "go" || v == l.have:
+		case l.have == "":
+			return fault.Environmentf("the plan pins %s, and this machine has no %s that works (Debian: %s)", v, l.absent, l.debian)
+		default:
+			return fault.Environmentf("the plan pins %s, and this machine's gives other bits (%s): another version or build", v, l.have)
+		}
 	}
 	switch v := p.Pins["ffmpeg"]; {
 	case v == "" || v == "none":
@@ -269,9 +307,10 @@ func (p *Plan) Adopt(out string, listing []byte) (*Plan, error) {
 func (p *Plan) sameWork(old *Plan, out string) error {
 	var diff []string
 	diff = append(diff, configs.Diff(old.Config, p.Config, contentSections...)...)
-	for _, k := range []string{"arch", "jpeg", "ffmpeg"} {
+	choice := map[string]string{"jpeg": p.Config.Image.JPEG, "mp3": p.Config.Audio.MP3, "vorbis": p.Config.Audio.Vorbis}
+	for _, k := range []string{"arch", "jpeg", "mp3", "vorbis", "ffmpeg"} {
 		// A pinned Go decoder can be had everywhere, so "auto" finding another is no difference.
-		if k == "jpeg" && p.Config.Image.JPEG == "auto" {
+		if choice[k] == "auto" {
 			continue
 		}
 		if old.Pins[k] != p.Pins[k] {

@@ -103,7 +103,9 @@ func (s *session) doctor(c *cli.Context) error {
 		{"ffmpeg", tools.Version(c.Context) != "", orMissing(tools.FFmpeg, tools.Version(c.Context), "install ffmpeg, or name one in PREP_FFMPEG"), "video, AAC, Opus, WebM, AMR and whatever else it reads"},
 		{"ffprobe", tools.FFprobe != "", orMissing(tools.FFprobe, "", "comes with ffmpeg"), "start times of any container; MP4 is read without it"},
 		{"libjpeg-turbo", tools.Turbo != nil, foundOr(tools.Turbo != nil, "libturbojpeg, opened at run time", "Debian: libturbojpeg0"), "JPEG pixels equal to Pillow's, and faster; without it Go decodes, half a level off on average"},
-		{"libsndfile", false, soundFile(), "nothing yet: WAV, FLAC, MP3 and Ogg Vorbis are read in Go"},
+		libraryFinding("libmpg123", tools.MPG123 != nil, tools.MP3Library(), "libmpg123-0", "MP3 in 0.6 of the time that Go takes, the same samples but for 2e-6"),
+		libraryFinding("libvorbis", tools.Vorbis != nil, tools.VorbisLibrary(), "libvorbis0a", "Ogg Vorbis in 0.6 of the time that Go takes, the same samples but for 2e-6"),
+		{"libsndfile", false, soundFile(), "nothing: Go reads WAV, FLAC and Opus faster, and the two above are what it reads MP3 and Vorbis with"},
 		plugin,
 		{"free disk", true, freeDisk("."), "a sample with picture and sound takes about 0.3 MB of shard"},
 	}
@@ -131,6 +133,18 @@ func foundOr(found bool, what, hint string) string {
 		return what
 	}
 	return "not found: " + hint
+}
+
+// libraryFinding tells of a library that decodes sound; name is what it is pinned by, "" when it does not work.
+func libraryFinding(library string, opened bool, name, debian, gives string) finding {
+	f := finding{Name: library, Found: name != "", What: name + ", opened at run time", Gives: gives}
+	switch {
+	case !opened:
+		f.What = "not found: Debian: " + debian
+	case name == "":
+		f.What = "found, but it does not decode a known sound: not used"
+	}
+	return f
 }
 
 // simdState says whether this build and this processor have vector paths.

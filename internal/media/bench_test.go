@@ -9,6 +9,9 @@ import (
 	"testing"
 
 	"github.com/mewkiz/flac"
+
+	"prep/internal/media/libvorbis"
+	"prep/internal/media/mp3"
 )
 
 // BenchmarkDecodeSound decodes ten seconds of 44.1 kHz stereo. What ffmpeg makes of it needs ffmpeg.
@@ -76,15 +79,26 @@ func benchSound(b *testing.B, tools *Tools, path string, seg Segment) {
 	}
 }
 
-// BenchmarkSoundFiles decodes the files that PREP_BENCH_SOUND lists, separated as in PATH: it is our side of
-// scripts/bench_sound.py.
+// BenchmarkSoundFiles decodes the files that PREP_BENCH_SOUND lists, separated as in PATH, in Go and by the library
+// that this machine may have for them: it is our side of scripts/bench_sound.py.
 func BenchmarkSoundFiles(b *testing.B) {
 	list := os.Getenv("PREP_BENCH_SOUND")
 	if list == "" {
 		b.Skip("needs PREP_BENCH_SOUND, a list of files")
 	}
 	for _, path := range filepath.SplitList(list) {
-		b.Run(filepath.Base(path), func(b *testing.B) { benchSound(b, &Tools{}, path, Segment{}) })
+		base := filepath.Base(path)
+		b.Run("go/"+base, func(b *testing.B) { benchSound(b, &Tools{}, path, Segment{}) })
+		tools := &Tools{}
+		switch f, _ := FormatOf(path); f.Name {
+		case "MP3":
+			tools.MPG123 = mp3.OpenMPG123()
+		case "Ogg":
+			tools.Vorbis = libvorbis.Open()
+		}
+		if tools.MPG123 != nil || tools.Vorbis != nil {
+			b.Run("library/"+base, func(b *testing.B) { benchSound(b, tools, path, Segment{}) })
+		}
 	}
 }
 

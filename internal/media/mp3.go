@@ -298,6 +298,10 @@ func (m *mp3File) length() (declared, there int64, rate int, err error) {
 // reaches back over the more frames the smaller they are, and the filter bank over two.
 const mp3Preroll = 64
 
+// mp3Phase is after how many frames a filter bank's ring of 16 is where it was, 18 steps a granule: libmpg123 adds in
+// an order that depends on it, and a stretch is to have the bits that it has in the whole.
+const mp3Phase = 8
+
 func (m *mp3File) decode(t *Tools, seg Segment) (*Sound, error) {
 	s := newSound(m.soundFormat)
 	declared, found := m.mp3Info.frames, m.mp3Scan.frames
@@ -318,14 +322,107 @@ func (m *mp3File) decode(t *Tools, seg Segment) (*Sound, error) {
 	}
 	// Some frames early, to fill the reservoir and the filter bank.
 	early := max(0, (first+int64(m.delay))/int64(m.Samples)-mp3Preroll)
-	frames, err := m.from(m.in, m.mp3Info, early)
+	early -= early % mp3Phase
+	skip, want := first+int64(m.delay)-early*int64(m.Samples), last-first
+	read := readMP3
+	if t.MPG123 != nil && m.free == 0 {
+		read = func(s *Sound, frames *mp3Frames, skip, want int64) error {
+			return readMPG123(t.MPG123, s, frames, skip, want)
+		}
+	}
+	for {
+		frames, err := m.from(m.in, m.mp3Info, early)
+		if err != nil {
+			return nil, err
+		}
+		err = read(s, frames, skip, want)
+		if errors.Is(err, errNotForLibrary) {
+			releaseSamples(s.Data)
+			read = readMP3
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		return s, t.settle(s, m.soundFormat, m.in.Path, seg, first)
+	}
+}
+
+// errNotForLibrary leaves a stretch of sound to Go code: something in it is damaged or odd, and what becomes of that
+// must not hang on whether this machine has a library.
+var errNotForLibrary = errors.New("not for a library")
+
+// mpg123Batch is how many frames go to libmpg123 in one call.
+const mpg123Batch = 16
+
+// readMPG123 is readMP3 by libmpg123, for sound frames: those of one number of channels, whose side information is
+// possible and whose data are there. A frame that libmpg123 finds damaged in its codes it leaves silent and says
+// nothing: what comes out silent of codes is left to Go code as well.
+func readMPG123(lib *mp3.MPG123, s *Sound, frames *mp3Frames, skip, want int64) error {
+	stream, err := lib.Stream()
 	if err != nil {
-		return nil, err
+		return errNotForLibrary
 	}
-	if err := readMP3(s, frames, first+int64(m.delay)-early*int64(m.Samples), last-first); err != nil {
-		return nil, err
+	defer stream.Close()
+	channels := int64(s.SourceChannels)
+	samples := int64(frames.first.Samples)
+	s.Data = newSamples(want * channels)[:0]
+	out := newSamples(mpg123Batch * samples * channels)
+	defer releaseSamples(out)
+	last := samples - samplesOfGranule // where a frame's last granule begins
+	var d mp3.Decoder
+	var batch []byte
+	var coded [mpg123Batch]bool
+	for left := (skip + want + samples - 1) / samples; left > 0; {
+		n := int64(0)
+		for batch = batch[:0]; n < min(mpg123Batch, left); n++ {
+			frame, _, err := frames.next()
+			if err != nil {
+				return err
+			}
+			if frame == nil {
+				break
+			}
+			f, err := d.Follow(frame)
+			// What lacks its reservoir may be among what is decoded early: two frames later nothing is left of it.
+			if h, _ := mp3.ParseHeader(frame); err != nil || h.Channels != s.SourceChannels || !f.Whole && (n+3)*samples > skip {
+				return errNotForLibrary
+			}
+			coded[n] = f.Coded && f.Whole
+			batch = append(batch, frame...)
+		}
+		if n == 0 {
+			break
+		}
+		left -= n
+		got := out[:n*samples*channels]
+		if stream.Decode(batch, got) != nil {
+			return errNotForLibrary
+		}
+		for i := range n {
+			if coded[i] && silent(got[(i*samples+last)*channels:(i+1)*samples*channels]) {
+				return errNotForLibrary
+			}
+		}
+		k := min(skip, n*samples)
+		skip -= k
+		got = got[k*channels:]
+		s.Data = append(s.Data, got[:min(int64(len(got)), want*channels-int64(len(s.Data)))]...)
 	}
-	return s, t.settle(s, m.soundFormat, m.in.Path, seg, first)
+	s.Decoder = "libmpg123"
+	return nil
+}
+
+// samplesOfGranule is how many samples a granule has, of which a frame has one or two.
+const samplesOfGranule = 576
+
+func silent(x []float32) bool {
+	for _, v := range x {
+		if v != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // readMP3 decodes what follows, drops skip samples and keeps want.
@@ -403,7 +500,7 @@ func decodeError(in *infile.File, err error) error {
 	if ctxErr := in.Err(); ctxErr != nil {
 		return ctxErr
 	}
-	if errors.As(err, &known) || errors.Is(err, errNeedsFFmpeg) {
+	if errors.As(err, &known) || errors.Is(err, errNeedsFFmpeg) || errors.Is(err, errNotForLibrary) {
 		return err
 	}
 	return fault.Corruptf("corrupt_audio", "%s: %w", in.Path, err)

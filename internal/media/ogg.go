@@ -363,6 +363,14 @@ type oggSound struct {
 	origin  int64        // granule position of the first sample that is decoded, may be negative
 	trimmed bool         // negative origins mean samples to drop
 	finish  func() error // checks what was decoded from the first to the last sample, nil: nothing to check
+	decoder string       // the library that decodes, "": Go code
+}
+
+// close gives back what a library holds.
+func (o *oggSound) close() {
+	if c, ok := o.oggDecoder.(interface{ Close() }); ok {
+		c.Close()
+	}
 }
 
 // zero is the granule position of the sound's first sample.
@@ -417,18 +425,24 @@ type oggFile struct {
 	there int64 // samples
 }
 
-func openOgg(in *infile.File, open func(*infile.File) (*oggSound, error)) (soundDecoder, error) {
+func openOgg(in *infile.File, open func(*infile.File) (*oggSound, error)) (f *oggFile, err error) {
 	o, err := open(in)
 	if err != nil {
 		return nil, err
 	}
+	defer func() {
+		if f == nil { // also when a decoder panics
+			o.close()
+		}
+	}()
 	if err := o.findOrigin(); err != nil {
 		return nil, err
 	}
-	f := &oggFile{oggSound: o}
-	if f.oggScan, err = o.scan(o.data); err != nil {
+	scan, err := o.scan(o.data)
+	if err != nil {
 		return nil, err
 	}
+	f = &oggFile{oggSound: o, oggScan: scan}
 	f.there = max(0, f.granule-o.zero())
 	if f.whole && o.frames < 0 {
 		o.frames = f.there // a stream that ends as it should declares its length
@@ -442,6 +456,9 @@ func (o *oggFile) length() (declared, there int64, rate int, err error) {
 
 func (o *oggFile) decode(t *Tools, seg Segment) (*Sound, error) {
 	s := newSound(o.soundFormat)
+	if o.decoder != "" {
+		s.Decoder = o.decoder
+	}
 	if !o.whole {
 		s.Notes = append(s.Notes, "cut off: the last page of the stream is missing")
 	}

@@ -67,7 +67,7 @@ type Sound struct {
 	// MissingSeconds is what the headers promise inside the segment but the file does not hold.
 	MissingSeconds float64
 	Codec          string // by ffmpeg's names: pcm_s16le, flac, mp3, vorbis, opus, aac, ...
-	Decoder        string // "go", or "ffmpeg 5.1.9"
+	Decoder        string // "go", "libmpg123", "libvorbis", or "ffmpeg 5.1.9"
 	// Notes say, each in a few words, what was odd about the file but did not prevent decoding.
 	Notes []string
 
@@ -355,11 +355,11 @@ func (t *Tools) openSound(in *infile.File) (r *Recording, err error) {
 	case kindMP3:
 		r.decoder, err = openMP3(in, r.content.offset)
 	case kindVorbis:
-		r.decoder, err = openOgg(in, openVorbis)
+		r.decoder, err = soundOf(openVorbisFile(in, t.Vorbis))
 	case kindOpus:
-		r.decoder, err = openOgg(in, openOpus)
+		r.decoder, err = soundOf(openOgg(in, openOpus))
 	case kindOggFLAC:
-		r.decoder, err = openOgg(in, openOggFLAC)
+		r.decoder, err = soundOf(openOgg(in, openOggFLAC))
 	}
 	if r.handOn(err) {
 		err = nil
@@ -367,8 +367,27 @@ func (t *Tools) openSound(in *infile.File) (r *Recording, err error) {
 	return r, err
 }
 
+// soundOf keeps what is nil from becoming an interface that is not.
+func soundOf[T soundDecoder](d T, err error) (soundDecoder, error) {
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
 // Close closes the file.
-func (r *Recording) Close() error { return r.in.Close() }
+func (r *Recording) Close() error {
+	r.release()
+	return r.in.Close()
+}
+
+// release drops the decoder and gives back what a library holds for it.
+func (r *Recording) release() {
+	if c, ok := r.decoder.(interface{ close() }); ok {
+		c.close()
+	}
+	r.decoder = nil
+}
 
 // Length is what can be told of a recording's length without decoding it, in seconds.
 type Length struct {
@@ -431,7 +450,7 @@ func (r *Recording) Decode(seg Segment) (s *Sound, err error) {
 		return nil, err
 	}
 	c := r.content
-	if want, ok := FormatOf(r.in.Path); ok && !want.NeedsFFmpeg && c.kind != kindOther && want.Name != c.name && s.Decoder == "go" {
+	if want, ok := FormatOf(r.in.Path); ok && !want.NeedsFFmpeg && c.kind != kindOther && want.Name != c.name && r.decoder != nil {
 		s.Notes = append(s.Notes, fmt.Sprintf("named %s, holds %s", want.Extension, c.name))
 	}
 	return s, nil
@@ -473,6 +492,7 @@ func (r *Recording) handOn(err error) bool {
 	if !errors.As(err, &h) {
 		return false
 	}
-	r.decoder, r.content.name, r.streams = nil, h.what, h.streams
+	r.release()
+	r.content.name, r.streams = h.what, h.streams
 	return true
 }

@@ -20,11 +20,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"prep/internal/media/picture"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"prep/internal/media/libvorbis"
+	"prep/internal/media/mp3"
+	"prep/internal/media/picture"
 )
 
 // EnvFFmpeg is the environment variable that names the ffmpeg program to use in place of the one in PATH.
@@ -42,6 +45,10 @@ type Tools struct {
 	asked *versionOnce
 
 	picture.Decoder // of still pictures and maps
+
+	// Libraries that decode sound where they are set; otherwise Go code does.
+	MPG123 *mp3.MPG123
+	Vorbis *libvorbis.Library
 
 	// MaxSoundBytes bounds the memory of one decoded segment of sound, 0: DefaultMaxSoundBytes. A longer
 	// segment is an error of reason too_long, never cut in silence.
@@ -63,6 +70,7 @@ func FindTools(_ context.Context) *Tools {
 	t := &Tools{}
 	t.findFFmpeg()
 	t.Turbo = picture.OpenTurboJPEG()
+	t.MPG123, t.Vorbis = mp3.OpenMPG123(), libvorbis.Open()
 	return t
 }
 

@@ -3,25 +3,59 @@ package media
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/jfreymuth/vorbis"
 
 	"prep/internal/fault"
 	"prep/internal/infile"
+	"prep/internal/media/libvorbis"
 )
 
-// Vorbis packets are decoded by github.com/jfreymuth/vorbis. The headers are looked over here first, because
-// that library allocates what they claim: a number of comments, and codebooks of entries x dimensions
-// (Vorbis I, 3.2.1 and 5.2.1).
+// Vorbis packets are decoded by libvorbis where Tools has it, otherwise by github.com/jfreymuth/vorbis. The headers
+// are looked over here first, because both allocate what they claim: a number of comments, and codebooks of
+// entries x dimensions (Vorbis I, 3.2.1 and 5.2.1).
 
 const (
 	maxVorbisHeaders  = 4 << 20 // bytes of the three header packets; cover art lies in the comments
 	maxCodebookValues = 1 << 22 // of all codebooks; encoders use some ten thousand
 )
 
-// openVorbis reads and checks the three headers.
-func openVorbis(in *infile.File) (*oggSound, error) {
+// vorbisFile is an open Vorbis file. What libvorbis does not decode is left to Go code from the beginning: what becomes
+// of a damaged file must not hang on whether this machine has a library.
+type vorbisFile struct{ *oggFile }
+
+func openVorbisFile(in *infile.File, lib *libvorbis.Library) (*vorbisFile, error) {
+	f, err := openOgg(in, func(in *infile.File) (*oggSound, error) { return openVorbisBy(in, lib) })
+	if lib != nil && errors.Is(err, errNotForLibrary) {
+		return openVorbisFile(in, nil)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &vorbisFile{f}, nil
+}
+
+func (f *vorbisFile) decode(t *Tools, seg Segment) (*Sound, error) {
+	s, err := f.oggFile.decode(t, seg)
+	if errors.Is(err, errNotForLibrary) {
+		plain, err := openVorbisFile(f.in, nil)
+		if err != nil {
+			return nil, err
+		}
+		f.oggFile.close()
+		f.oggFile = plain.oggFile
+		return f.oggFile.decode(t, seg)
+	}
+	return s, err
+}
+
+// openVorbis is openVorbisBy with the Go decoder.
+func openVorbis(in *infile.File) (*oggSound, error) { return openVorbisBy(in, nil) }
+
+// openVorbisBy reads and checks the three headers.
+func openVorbisBy(in *infile.File, lib *libvorbis.Library) (*oggSound, error) {
 	bad := func(what string) (*oggSound, error) {
 		return nil, fault.Corruptf("bad_header", "%s: %s", in.Path, what)
 	}
@@ -50,6 +84,13 @@ func openVorbis(in *infile.File) (*oggSound, error) {
 	}
 	if !vorbisCodebooksFit(setup) {
 		return bad("the Vorbis codebooks are damaged or too large")
+	}
+	if lib != nil {
+		stream, err := lib.Stream(id, setup)
+		if err != nil {
+			return nil, errNotForLibrary
+		}
+		return &oggSound{soundFormat: f, oggStream: o, oggDecoder: &libvorbisDecoder{stream, f.channels}, trimmed: true, decoder: "libvorbis"}, nil
 	}
 	d := &vorbisDecoder{}
 	for _, p := range packets {
@@ -82,6 +123,26 @@ func (d *vorbisDecoder) decode(packet []byte) ([]float32, error) {
 }
 
 func (d *vorbisDecoder) restart() { d.dec.Clear() }
+
+// libvorbisDecoder decodes packets by libvorbis.
+type libvorbisDecoder struct {
+	*libvorbis.Stream
+	channels int
+}
+
+func (d *libvorbisDecoder) decode(packet []byte) ([]float32, error) {
+	if len(packet) == 0 {
+		return nil, nil
+	}
+	x, err := d.Decode(packet)
+	if err != nil {
+		return nil, errNotForLibrary
+	}
+	reorderSurround(x, d.channels)
+	return x, nil
+}
+
+func (d *libvorbisDecoder) restart() { d.Restart() }
 
 func vorbisCommentsFit(b []byte) bool {
 	rest, ok := bytes.CutPrefix(b, []byte("\x03vorbis"))

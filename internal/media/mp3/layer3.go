@@ -144,16 +144,10 @@ func (r *bitReader) read(n uint) int {
 // of silence in place of what cannot be decoded; so does a frame whose reservoir is missing, which is no error:
 // streams are cut.
 func (d *Decoder) Decode(frame []byte, out []float32) (samples int, err error) {
-	h, ok := ParseHeader(frame)
-	at := 4
-	if h.CRC {
-		at = 6
+	h, main, begin, err := d.open(frame)
+	if h.Samples == 0 {
+		return 0, err
 	}
-	if !ok || h.Layer != 3 || len(frame) < at+h.Side || len(frame) > MaxFrameSize {
-		return 0, ErrDamaged
-	}
-	begin, err := d.readSide(&h, frame[at:at+h.Side])
-	main := frame[at+h.Side:]
 	n := d.have + copy(d.buf[d.have:], main)
 	clear(d.buf[n : n+slack])
 	r := bitReader{b: d.buf[:n+slack]}
@@ -191,10 +185,63 @@ func (d *Decoder) Decode(frame []byte, out []float32) (samples int, err error) {
 			d.bank[c].run(&d.xr[c], d.nonzero[c], s.blockType, s.mixed, &bandTables[h.rateIndex], out[g*lines*h.Channels+c:], h.Channels)
 		}
 	}
-	keep := min(n, reservoirSize)
-	copy(d.buf[:], d.buf[n-keep:n])
-	d.have = keep
+	d.keep(n)
 	return granules * lines, err
+}
+
+// open reads header and side information of a frame: its main data, and how many bytes before them they begin. No
+// header comes with an error where there is no frame at all.
+func (d *Decoder) open(frame []byte) (h Header, main []byte, begin int, err error) {
+	h, ok := ParseHeader(frame)
+	at := 4
+	if h.CRC {
+		at = 6
+	}
+	if !ok || h.Layer != 3 || len(frame) < at+h.Side || len(frame) > MaxFrameSize {
+		return Header{}, nil, 0, ErrDamaged
+	}
+	begin, err = d.readSide(&h, frame[at:at+h.Side])
+	return h, frame[at+h.Side:], begin, err
+}
+
+// keep keeps the end of the first n bytes of buf as the reservoir.
+func (d *Decoder) keep(n int) {
+	k := min(n, reservoirSize)
+	copy(d.buf[:], d.buf[n-k:n])
+	d.have = k
+}
+
+// Followed is what [Decoder.Follow] finds of a frame.
+type Followed struct {
+	Whole bool // its main data are there, the reservoir's part too
+	Coded bool // its last granule has any codes: it is not silence
+}
+
+// Follow goes over a frame that another decoder is to decode. ErrDamaged says that Decode would find it damaged, as
+// far as that can be seen without reading its codes.
+func (d *Decoder) Follow(frame []byte) (f Followed, err error) {
+	h, main, begin, err := d.open(frame)
+	if err != nil {
+		return f, err
+	}
+	granules := 2
+	if h.Version != 1 {
+		granules = 1
+	}
+	length := 0
+	for g := range granules {
+		f.Coded = false
+		for c := range h.Channels {
+			length += d.side[g][c].length
+			f.Coded = f.Coded || d.side[g][c].length > 0
+		}
+	}
+	if length > 8*(begin+len(main)) {
+		return f, ErrDamaged
+	}
+	f.Whole = begin <= d.have
+	d.keep(d.have + copy(d.buf[d.have:], main))
+	return f, nil
 }
 
 // readSide reads the side information and returns main_data_begin.

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"prep/internal/media/picture/jpeg"
+	"prep/internal/media/sharedlib"
 )
 
 // EnvTurboJPEG is the environment variable that names the libturbojpeg to open in place of the system's:
@@ -23,6 +24,28 @@ type TurboJPEG struct {
 	errorText      func(handle uintptr) string
 	errorCode      func(handle uintptr) int32
 	destroy        func(handle uintptr) int32
+}
+
+// OpenTurboJPEG looks for the library; nil when this machine has none that is whole.
+func OpenTurboJPEG() *TurboJPEG {
+	t := &TurboJPEG{}
+	var ok bool
+	t.path, ok = sharedlib.Library{
+		Env:    EnvTurboJPEG,
+		Linux:  []string{"libturbojpeg.so.0", "libturbojpeg.so"},
+		Darwin: []sharedlib.DarwinFile{{Name: "libturbojpeg.0.dylib", Package: "jpeg-turbo"}},
+	}.Open([]sharedlib.Function{
+		{Name: "tjInitDecompress", Into: &t.initDecompress},
+		{Name: "tjDecompress2", Into: &t.decompress},
+		{Name: "tjDecompressToYUVPlanes", Into: &t.decompressYUV},
+		{Name: "tjGetErrorStr2", Into: &t.errorText},
+		{Name: "tjGetErrorCode", Into: &t.errorCode},
+		{Name: "tjDestroy", Into: &t.destroy},
+	})
+	if !ok {
+		return nil
+	}
+	return t
 }
 
 // Path is the library as it was found: a name in the loader's search path, or a path.
