@@ -18,6 +18,9 @@ import (
 var (
 	installing sync.Once
 	installed  error
+	// What was in the library's tables before.
+	replaced        = map[compute.OpType]executor{}
+	replacedBuilder dotBuilder
 )
 
 // Install makes every Go backend of this process compute with this package. An error says why it does not; then the
@@ -31,11 +34,25 @@ func Install(b compute.Backend) error {
 			return
 		}
 		for op, e := range map[compute.OpType]func(executor) executor{
-			compute.OpTypeDotGeneral: dotGeneral,
+			compute.OpTypeDotGeneral:     dotGeneral,
+			compute.OpTypeAdd:            binary(kernels.Add),
+			compute.OpTypeSub:            binary(kernels.Sub),
+			compute.OpTypeMul:            binary(kernels.Mul),
+			compute.OpTypeDiv:            binary(kernels.Div),
+			compute.OpTypeExp:            unary(kernels.Exp),
+			compute.OpTypeErf:            unary(kernels.Erf),
+			compute.OpTypeSqrt:           unary(kernels.Sqrt),
+			compute.OpTypeNeg:            unary(kernels.Neg),
+			compute.OpTypeTranspose:      transpose,
+			compute.OpTypeReduceSum:      reduceSum,
+			compute.OpTypeReduceMax:      reduceMax,
+			compute.OpTypeBroadcastInDim: broadcastInDim,
 		} {
-			setNodeExecutor(op, userPriority, e(nodeExecutors[op]))
+			replaced[op] = nodeExecutors[op]
+			setNodeExecutor(op, userPriority, e(replaced[op]))
 		}
-		registerDotGeneral.Fn = buildDotGeneral(registerDotGeneral.Fn)
+		replacedBuilder = registerDotGeneral.Fn
+		registerDotGeneral.Fn = buildDotGeneral(replacedBuilder)
 		registerDotGeneral.Priority = userPriority
 	})
 	return installed
