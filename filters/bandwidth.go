@@ -3,6 +3,7 @@ package filters
 import (
 	"math"
 	"slices"
+	"sync"
 
 	"prep/mel"
 )
@@ -21,6 +22,9 @@ const (
 	bandFloor           = -118.0
 )
 
+// spectral keeps what was used before.
+var spectral = sync.Pool{New: func() any { return new([]float32) }}
+
 // bandwidth is the highest frequency in Hz that holds sound: a file made from 8 kHz telephone sound ends at
 // 4 kHz whatever its rate, a 128 kbit/s MP3 at 16. Mean power spectrum of up to 128 Hann windows of 1024 samples.
 // There is none of sound shorter than a window, or silent.
@@ -29,22 +33,32 @@ func bandwidth(x []float32, rate int) (hz float64, ok bool) {
 		return 0, false
 	}
 	step := max((len(x)-mel.SpectrumLength)/(bandFrames-1), mel.SpectrumLength/2)
-	power, frames := mel.Spectrogram(x, &hann, step)
+	frames := mel.SpectrumFrames(len(x), step)
+	memory := spectral.Get().(*[]float32)
+	defer spectral.Put(memory)
+	*memory = mel.SpectrogramInto(*memory, x, &hann, step, frames)
+	power := *memory
 	var level, raw [bandBins]float64 // level is smoothed, in dB
 	for k := range raw {
-		var total float64
-		for _, p := range power[k*frames:][:frames] {
-			total += float64(p)
+		row := power[k*frames:][:frames]
+		var s0, s1, s2, s3 float64 // a sum waits for the one before
+		for len(row) >= 4 {
+			s0, s1, s2, s3 = s0+float64(row[0]), s1+float64(row[1]), s2+float64(row[2]), s3+float64(row[3])
+			row = row[4:]
 		}
-		raw[k] = total / float64(frames)
+		for _, p := range row {
+			s0 += float64(p)
+		}
+		raw[k] = ((s0 + s1) + (s2 + s3)) / float64(frames)
 	}
 	raw[0] = 0 // the offset
 	highest := 0.0
 	for k := range level {
 		from, to := max(k-bandSmooth, 0), min(k+bandSmooth+1, bandBins)
-		level[k] = decibels(sum(raw[from:to])/float64(to-from) + 1e-30)
+		level[k] = sum(raw[from:to]) / float64(to-from)
 		highest = max(highest, raw[k])
 	}
+	inDecibels(level[:], 1e-30)
 	if highest < 1e-15 || math.IsInf(highest, 1) {
 		return 0, false // silent, or beyond float32
 	}

@@ -52,7 +52,9 @@ func Fields() []sample.MetricField {
 // file's own rate.
 func MeasureAudio(mono []float32, cfg configs.Filters) sample.Metrics {
 	m := sample.Metrics{}
-	e := EstimateSNR(mono, cfg.SNR.Method)
+	var levels blockLevels
+	levels.measure(mono)
+	e := estimateSNR(mono, &levels, cfg.SNR.Method)
 	limit := defaultLimit
 	if cfg.SNR.Min != nil {
 		limit = *cfg.SNR.Min
@@ -63,7 +65,7 @@ func MeasureAudio(mono []float32, cfg configs.Filters) sample.Metrics {
 		m["audio_snr_reason"] = reason
 	}
 	if e.Unmeasured != "non_finite" && len(mono) > 0 {
-		m["audio_silence_ratio"] = silenceRatio(mono)
+		m["audio_silence_ratio"] = silenceRatio(mono, &levels)
 	}
 	if e.hasFloor() && e.Unmeasured != "non_finite" {
 		m["audio_padding_ratio"] = e.Padded

@@ -62,10 +62,14 @@ var hann = func() (w [mel.SpectrumLength]float32) {
 //
 // It tells steady noise, to 2 dB on mixtures; noise that comes and goes reads as signal. Spectra are float32,
 // sums float64.
-func floorSNR(mono []float32) SNR { return estimateFloor(mono, nil) }
+func floorSNR(mono []float32, levels *blockLevels) SNR {
+	c := figuring.Get().(*clipFigures)
+	defer figuring.Put(c)
+	return c.measure(mono, levels)
+}
 
-// estimateFloor is floorSNR. It fills what the traits are made of where c is not nil.
-func estimateFloor(mono []float32, c *clipFigures) SNR {
+// measure is floorSNR. It fills what the traits are made of. levels are those of mono.
+func (c *clipFigures) measure(mono []float32, levels *blockLevels) SNR {
 	x := trimEnds(mono)
 	e := SNR{Method: FloorMethod, Padded: float64(len(mono)-len(x)) / float64(max(len(mono), 1))}
 	switch {
@@ -75,63 +79,30 @@ func estimateFloor(mono []float32, c *clipFigures) SNR {
 	case len(x) < minimum:
 		e.Unmeasured = "too_short"
 		return e
+	case len(x) != len(mono):
+		levels = &c.levels
+		levels.measure(x)
 	}
-	y := centred(x)
-	power, keep, zero := spectra(x, y)
-	n := len(keep)
-	e.Zero = zero
+	c.centre(x, levels)
+	e.Zero = c.spectra(levels)
+	n := c.frames
 	if n < minFrames {
 		e.Unmeasured = "too_short"
 		return e
 	}
-	total := make([]float64, n)
-	for f := range bins {
-		for t, v := range power[f*n:][:n] {
-			total[t] += float64(v)
-		}
-	}
-	if decibels(slices.Max(total)+tiny) < quietest {
+	c.cells()
+	if decibels(slices.Max(c.frame[:n])+tiny) < quietest {
 		e.Unmeasured = "too_quiet"
 		return e
 	}
-	if c != nil {
-		c.seconds, c.frame = float64(len(x))/mel.SampleRate, total
-		c.cellFigures(power, n)
-		c.waveFigures(y, keep)
-	}
-	rows := n - smooth + 1
-	level := make([]float64, bands*rows)
-	var quantiles [len(floors)][bins]float64
-	order, scratch := make([]uint32, rows), make([]uint32, rows)
-	band := 0
-	for f := range bins {
-		row := power[f*n:][:n]
-		for t := range rows {
-			row[t] = (row[t] + row[t+1] + row[t+2]) * float32(1.0/smooth)
-		}
-		row = row[:rows]
-		if bin := f + firstBin; bin >= bandEdges[0] {
-			for bin >= bandEdges[band+1] {
-				band++
-			}
-			sum := level[band*rows:][:rows]
-			for t, v := range row {
-				sum[t] += float64(v)
-			}
-		}
-		// Powers are not negative, so that their bits have their order.
-		for t, v := range row {
-			order[t] = math.Float32bits(v)
-		}
-		end := rows
-		for i := len(floors) - 1; i >= 0; i-- { // what lies below a quantile holds the lower ones
-			quantiles[i][f], end = quantile(order, scratch, end, floors[i].quantile)
-		}
-	}
+	c.seconds = float64(len(x)) / mel.SampleRate
+	c.bins()
+	order := slices.Clone(c.frame[:n])
+	slices.Sort(order)
 	var values [len(floors)]float64
 	var median [bins]float64
 	for i, fl := range floors {
-		q := &quantiles[i]
+		q := &c.quantile[i]
 		runningMedian(&median, q)
 		var sum, all, held float64
 		for f, v := range q {
@@ -139,23 +110,21 @@ func estimateFloor(mono []float32, c *clipFigures) SNR {
 			all += v
 			held += min(v, tonalPeak*median[f])
 		}
-		if c != nil && i == 1 {
+		if i == 1 {
 			for f, v := range q {
 				c.floor[f] = min(v, peak*median[f])
 			}
 		}
-		values[i] = activeOver(total, sum/fl.bias)
+		values[i] = activeOver(order, sum/fl.bias)
 		if fl.quantile == 0.5 {
 			e.Tonal = 1 - held/(all+tiny)
 		}
 	}
 	e.Optimistic, e.SNR = values[0], values[1]
 	e.Low, e.High = slices.Min(values[:]), slices.Max(values[:])
-	e.Texture = texture(level, rows)
+	e.Texture = c.texture()
 	e.Measured = true
-	if c != nil {
-		c.quantile, c.pessimistic, c.estimate = quantiles, values[2], e
-	}
+	c.pessimistic, c.estimate = values[2], e
 	return e
 }
 
@@ -187,64 +156,127 @@ func trimEnds(x []float32) []float32 {
 	return x[a:max(a, b)]
 }
 
-// centred is x less its mean. What is too loud for powers in float32 is scaled down first.
-func centred(x []float32) []float32 {
-	var sum, most float64
-	for _, v := range x {
-		sum += float64(v)
-		if a := math.Abs(float64(v)); a > most {
-			most = a
+// centre fills wave with x less its mean, and what is summed over its samples. What is too loud for powers in
+// float32 is scaled down first.
+func (c *clipFigures) centre(x []float32, levels *blockLevels) {
+	low, high, sum := levels.total()
+	if most := max(-low, high); most > loudest {
+		c.scaled = slices.Grow(c.scaled[:0], len(x))[:len(x)]
+		for i, v := range x {
+			c.scaled[i] = v / most
 		}
+		var scaled blockLevels
+		scaled.measure(c.scaled)
+		x = c.scaled
+		_, _, sum = scaled.total()
 	}
-	mean, scale := sum/float64(len(x)), 1.0
-	if most > loudest {
-		scale = 1 / most
+	mean := float32(sum / float64(len(x)))
+	c.wave = slices.Grow(c.wave[:0], len(x))[:len(x)]
+	blocks := len(x) / shortFrame
+	for _, v := range []*[]float64{&c.short, &c.fourth, &c.crossed} {
+		*v = slices.Grow((*v)[:0], blocks)[:blocks]
 	}
-	y := make([]float32, len(x))
-	for i, v := range x {
-		y[i] = float32((float64(v) - mean) * scale)
+	done := 0
+	if vector != nil {
+		done = vector.centre(c, x, mean)
 	}
-	return y
+	c.plainCentre(x, mean, done)
 }
 
-// spectra gives the power of the kept bins, bin-major [bins][frames], of Hann windows over y, which is x less
-// its mean. Frames of digital silence are left out: keep has the others, zero is the share of the silent ones.
-func spectra(x, y []float32) (power []float32, keep []int, zero float64) {
-	power, frames := mel.Spectrogram(y, &hann, hop)
-	if frames == 0 {
-		return nil, nil, 0
+// plainCentre does the short frames from the given one on, and what is left of the sound. Sums run in four strands,
+// as the vector kernel's.
+func (c *clipFigures) plainCentre(x []float32, mean float32, from int) {
+	for i := from; i < len(c.short); i++ {
+		part, out := (*[shortFrame]float32)(x[i*shortFrame:]), (*[shortFrame]float32)(c.wave[i*shortFrame:])
+		var s0, s1, s2, s3, f0, f1, f2, f3 float64
+		crossings := uint32(0)
+		before := math.Float32bits(part[0] - mean)
+		for j := 0; j < shortFrame; j += 4 {
+			v0, v1, v2, v3 := part[j]-mean, part[j+1]-mean, part[j+2]-mean, part[j+3]-mean
+			out[j], out[j+1], out[j+2], out[j+3] = v0, v1, v2, v3
+			b0, b1, b2, b3 := math.Float32bits(v0), math.Float32bits(v1), math.Float32bits(v2), math.Float32bits(v3)
+			crossings += (b0^before)>>31 + (b1^b0)>>31 + (b2^b1)>>31 + (b3^b2)>>31
+			before = b3
+			p0, p1, p2, p3 := float64(v0)*float64(v0), float64(v1)*float64(v1), float64(v2)*float64(v2), float64(v3)*float64(v3) // exact
+			s0, s1, s2, s3 = s0+p0, s1+p1, s2+p2, s3+p3
+			f0, f1, f2, f3 = f0+float64(p0*p0), f1+float64(p1*p1), f2+float64(p2*p2), f3+float64(p3*p3)
+		}
+		c.short[i], c.fourth[i], c.crossed[i] = (s0+s1)+(s2+s3), (f0+f1)+(f2+f3), float64(crossings)
 	}
-	power = power[firstBin*frames : endBin*frames]
-	// A frame is two hops.
-	type span struct{ low, high float32 }
-	spans := make([]span, frames+1)
-	for i := range spans {
-		part := x[i*hop:][:hop]
-		s := span{part[0], part[0]}
-		for _, v := range part {
-			if v < s.low { // min and max take care of what is no number, at five times the cost
-				s.low = v
-			} else if v > s.high {
-				s.high = v
+	for i := len(c.short) * shortFrame; i < len(x); i++ {
+		c.wave[i] = x[i] - mean
+	}
+}
+
+// spectra fills power with that of the kept bins, bin-major [bins][stride], of Hann windows over the wave. Frames of
+// digital silence, by the levels of the sound, are left out: keep has the others, silent is the share of the
+// silent ones. What lies between the frames and the stride is 0.
+func (c *clipFigures) spectra(levels *blockLevels) (silent float64) {
+	all := mel.SpectrumFrames(len(c.wave), hop)
+	c.frames, c.keep = 0, c.keep[:0]
+	if all == 0 {
+		return 0
+	}
+	const each = mel.SpectrumLength / blockLength
+	for t := range all {
+		at := t * hop / blockLength
+		if float64(slices.Max(levels.high[at:at+each]))-float64(slices.Min(levels.low[at:at+each])) > 3*lsb {
+			c.keep = append(c.keep, t)
+		}
+	}
+	n := len(c.keep)
+	stride := (all + 7) / 8 * 8
+	c.frames, c.stride = n, stride
+	c.spectrum = mel.SpectrogramInto(c.spectrum, c.wave, &hann, hop, stride)
+	c.power = c.spectrum[firstBin*stride : (endBin+1)*stride] // a row more, to read beyond the last
+	for f := range bins {
+		row := c.power[f*stride:][:stride]
+		if n < all {
+			for i, t := range c.keep {
+				row[i] = row[t]
 			}
 		}
-		spans[i] = s
+		clear(row[n:])
 	}
-	for t := range frames {
-		a, b := spans[t], spans[t+1]
-		if float64(max(a.high, b.high))-float64(min(a.low, b.low)) > 3*lsb {
-			keep = append(keep, t)
+	return 1 - float64(n)/float64(all)
+}
+
+// bins fills the means and the quantiles of the bins, of what is smoothed over three frames.
+func (c *clipFigures) bins() {
+	n, rows := c.frames, c.frames-smooth+1
+	if vector != nil {
+		c.column = slices.Grow(c.column[:0], n)[:n]
+		for from := 0; from < bins; from += 8 {
+			from = min(from, bins-8)
+			vector.column(c, from)
+			for i, fl := range floors {
+				p := fl.quantile * float64(rows-1)
+				k := int(p)
+				for j, low := range c.column[k] {
+					low, high := float64(low), float64(c.column[k+1][j])
+					c.quantile[i][from+j] = low + float64((p-float64(k))*(high-low))
+				}
+			}
 		}
+		return
 	}
-	if len(keep) == frames {
-		return power, keep, 0
-	}
+	order, scratch := make([]uint32, rows), make([]uint32, rows)
 	for f := range bins {
-		for i, t := range keep {
-			power[f*len(keep)+i] = power[f*frames+t]
+		row := c.power[f*c.stride:][:n]
+		var total float64
+		for _, v := range row {
+			total += float64(v)
+		}
+		c.mean[f] = total / float64(n)
+		// Powers are not negative, so that their bits have their order.
+		for t := range order {
+			order[t] = math.Float32bits((row[t] + row[t+1] + row[t+2]) * float32(1.0/smooth))
+		}
+		end := rows
+		for i := len(floors) - 1; i >= 0; i-- { // what lies below a quantile holds the lower ones
+			c.quantile[i][f], end = quantile(order, scratch, end, floors[i].quantile)
 		}
 	}
-	return power[:bins*len(keep)], keep, 1 - float64(len(keep))/float64(frames)
 }
 
 // quantile interpolates linearly at position q(n-1) of the order statistics of the n floats whose bits v
@@ -317,42 +349,54 @@ func insertionSort(v []uint32) {
 // runningMedian takes the median over up to 16 neighbours to each side, the window shrinking symmetrically
 // at the edges so that a slope is not biased.
 func runningMedian(median, t *[bins]float64) {
-	var sorted [2*halfWidth + 2]float64
-	window := sorted[:0]
-	low, high := 0, 0 // the window holds t[low:high]
-	for i := range t {
-		h := min(halfWidth, i, bins-1-i)
-		for high <= i+h {
-			at, _ := slices.BinarySearch(window, t[high])
-			window = slices.Insert(window, at, t[high])
-			high++
-			if low < i-h {
-				at, _ = slices.BinarySearch(window, t[low])
-				window = slices.Delete(window, at, at+1)
-				low++
-			}
+	var window [2*halfWidth + 1]float64 // sorted
+	for h := range halfWidth {
+		for _, ends := range [2]int{h, bins - 1 - h} {
+			w := window[:2*h+1]
+			copy(w, t[ends-h:])
+			sortFew(w)
+			median[ends] = w[h]
 		}
-		for low < i-h {
-			at, _ := slices.BinarySearch(window, t[low])
-			window = slices.Delete(window, at, at+1)
-			low++
+	}
+	copy(window[:], t[:])
+	sortFew(window[:])
+	median[halfWidth] = window[halfWidth]
+	for i := halfWidth + 1; i < bins-halfWidth; i++ {
+		out, in := t[i-halfWidth-1], t[i+halfWidth]
+		// What lies between the one that leaves and the one that comes moves by a place.
+		k := 0
+		for window[k] != out {
+			k++
 		}
-		median[i] = window[h]
+		for ; k > 0 && window[k-1] > in; k-- {
+			window[k] = window[k-1]
+		}
+		for ; k < len(window)-1 && window[k+1] < in; k++ {
+			window[k] = window[k+1]
+		}
+		window[k] = in
+		median[i] = window[halfWidth]
 	}
 }
 
-// activeOver is the active level of the frame powers over a noise power, in dB: the mean over the k loudest
-// frames, k the greatest for which the k-th is within the margin of that mean.
-func activeOver(power []float64, noise float64) float64 {
-	d := make([]float64, len(power))
-	for i, p := range power {
-		d[i] = max(p-noise, 0)
+func sortFew(v []float64) {
+	for i := 1; i < len(v); i++ {
+		x, j := v[i], i
+		for ; j > 0 && v[j-1] > x; j-- {
+			v[j] = v[j-1]
+		}
+		v[j] = x
 	}
-	slices.Sort(d)
-	active := d[len(d)-1]
+}
+
+// activeOver is the active level of the frame powers, in ascending order, over a noise power, in dB: the mean over
+// the k loudest frames, k the greatest for which the k-th is within the margin of that mean.
+func activeOver(power []float64, noise float64) float64 {
+	last := len(power) - 1
+	active := max(power[last]-noise, 0)
 	var sum float64
-	for k := 1; k <= len(d); k++ {
-		v := d[len(d)-k]
+	for k := 1; k <= len(power); k++ {
+		v := max(power[last+1-k]-noise, 0)
 		sum += v
 		if mean := sum / float64(k); v*activeMargin >= mean {
 			active = mean
@@ -364,21 +408,25 @@ func activeOver(power []float64, noise float64) float64 {
 
 // texture is the spread of band levels in dB that is not one spectrum times one loudness curve: the root mean
 // square that is left when each band's mean over time and then each frame's median over the bands are taken
-// away. level holds the bands' powers, [bands][rows], and is changed.
-func texture(level []float64, rows int) float64 {
-	for i, v := range level {
-		level[i] = decibels(v + 1e-12)
+// away, of the bands' powers over three frames.
+func (c *clipFigures) texture() float64 {
+	rows := c.frames - smooth + 1
+	c.level = slices.Grow(c.level[:0], bands*rows)[:bands*rows]
+	level := c.level
+	for b := range bands {
+		p := c.band[b*c.stride:][:c.frames]
+		out := level[b*rows:][:rows]
+		for t := range out {
+			out[t] = (p[t] + p[t+1] + p[t+2]) * (1.0 / smooth)
+		}
 	}
+	inDecibels(level, 1e-12)
 	centre := func() {
 		for b := range bands {
 			row := level[b*rows:][:rows]
-			var mean float64
-			for _, v := range row {
-				mean += v
-			}
-			mean /= float64(rows)
+			m := mean(row)
 			for t := range row {
-				row[t] -= mean
+				row[t] -= m
 			}
 		}
 	}
@@ -388,7 +436,7 @@ func texture(level []float64, rows int) float64 {
 		for b := range frame {
 			frame[b] = level[b*rows+t]
 		}
-		slices.Sort(frame[:])
+		sortFew(frame[:])
 		for b := range bands {
 			level[b*rows+t] -= frame[bands/2]
 		}

@@ -2,8 +2,16 @@ package filters
 
 // kernels are the vector twins of the plain loops, to the same bits.
 type kernels struct {
-	// summarise fills the blocks of whole length and says how many.
-	summarise func(x []float32, blocks []blockFigures) (done int)
-	// weigh is kWeight.plain of four segments of each steps.
-	weigh func(w kWeight, x []float32, step, each int, power []float64)
+	// summarise fills the blocks of whole length, as blockLevels.plain, and says how many.
+	summarise func(x []float32, l *blockLevels) (done int)
+	// weigh is kWeight.plain.
+	weigh func(w *kWeight, pieces *[segments][]float32, state *weighing)
+	// centre is clipFigures.plainCentre of the short frames that it says.
+	centre func(c *clipFigures, x []float32, mean float32) (done int)
+	// cells is clipFigures.plainCells.
+	cells func(c *clipFigures, from, to int, band []float64)
+	// column fills the means of eight bins, and the columns with their smoothed powers in ascending order.
+	column func(c *clipFigures, from int)
+	// decibels is inDecibels of the first ones.
+	decibels func(v []float64, plus float64) (done int)
 }

@@ -64,15 +64,16 @@ func (e *ensemble) predict(x []float32) float64 {
 // learnedSNR is the estimator learned-2: boosted trees over 168 figures of the clip (traits.go) correct the value of
 // tf-floor-1, say how far off that may be, and how likely the clip is noise alone. Trained on mixtures made
 // from Debian's packages; docs/metrics.md has data, split and figures.
-func learnedSNR(mono []float32) SNR {
-	var c clipFigures
-	e := estimateFloor(mono, &c)
+func learnedSNR(mono []float32, levels *blockLevels) SNR {
+	c := figuring.Get().(*clipFigures)
+	defer figuring.Put(c)
+	e := c.measure(mono, levels)
 	e.Method = LearnedMethod
 	if !e.Measured {
 		return e
 	}
 	var b traitBuilder
-	b.build(&c)
+	b.build(c)
 	start := min(max(float64(b.values[1]), learnedLow), learnedHigh)
 	e.SNR = min(max(start+learned.residual.predict(b.values), lowest), highest)
 	reach := float64(intervalErrors * max(learned.error.predict(b.values), errorLeast))
@@ -85,7 +86,9 @@ func learnedSNR(mono []float32) SNR {
 // for the training script; the trees know a trait by its place.
 func SNRTraits(mono []float32) (values []float32, names []string) {
 	var c clipFigures
-	if e := estimateFloor(mono, &c); !e.Measured {
+	var levels blockLevels
+	levels.measure(mono)
+	if e := c.measure(mono, &levels); !e.Measured {
 		return nil, nil
 	}
 	b := traitBuilder{names: []string{}}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math"
 	"os"
+	"slices"
 	"testing"
 )
 
@@ -91,6 +92,31 @@ func TestLearnedOfOddSounds(t *testing.T) {
 		}
 		if !(e.SNR >= lowest && e.SNR <= highest) || !(e.Low < e.SNR && e.SNR < e.High) || e.NoiseOdds-e.NoiseOdds != 0 {
 			t.Errorf("%s: %+v", name, e)
+		}
+	}
+}
+
+// What is sorted in parts is what sorting gives, whatever lies together.
+func TestOrdering(t *testing.T) {
+	u := noise(3000)
+	var o ordering
+	for _, n := range []int{0, 1, 2, 3, 13, 311, 2500} {
+		for name, at := range map[string]func(i int) float64{
+			"even":    func(i int) float64 { return u[i] },
+			"crowded": func(i int) float64 { return math.Pow(u[i], 31) },
+			"equal":   func(int) float64 { return -3 },
+			"two":     func(i int) float64 { return float64(i % 2) },
+			"near":    func(i int) float64 { return 1 + 1e-300*u[i] },
+			"large":   func(i int) float64 { return 1e308 * u[i] },
+		} {
+			v := make([]float64, n)
+			for i := range v {
+				v[i] = at(i)
+			}
+			want := slices.Sorted(slices.Values(v))
+			if o.sort(v); !slices.Equal(v, want) {
+				t.Errorf("%s, %d values: not sorted", name, n)
+			}
 		}
 	}
 }

@@ -3,6 +3,7 @@ package filters
 import (
 	"math"
 	"math/bits"
+	"slices"
 
 	"prep/internal/sample"
 )
@@ -23,12 +24,93 @@ const (
 	zeroRunSeconds = 0.01
 )
 
-// blockLength is the number of samples that one blockFigures stands for.
+// blockLength is the number of samples that one entry of blockLevels stands for.
 const blockLength = 64
 
-// blockFigures sums up 64 samples: what has to be known of every sample, so that closer looks are only
-// taken where something is.
-type blockFigures struct{ low, high, sum float32 }
+// blockLevels sums up sound in blocks of 64 samples: what has to be known of every sample, so that closer looks
+// are only taken where something is. The last block may stand for fewer samples.
+type blockLevels struct{ low, high, sum []float32 }
+
+// measure computes them of x, in the memory of l, as far as it reaches.
+func (l *blockLevels) measure(x []float32) {
+	n := (len(x) + blockLength - 1) / blockLength
+	for _, v := range []*[]float32{&l.low, &l.high, &l.sum} {
+		*v = slices.Grow((*v)[:0], n)[:n]
+	}
+	done := 0
+	if vector != nil {
+		done = vector.summarise(x, l)
+	}
+	l.plain(x, done)
+}
+
+// plain fills the blocks from the given one on. Sums run in eight strands, as the vector kernel's.
+func (l *blockLevels) plain(x []float32, from int) {
+	for i := from; i < len(l.sum); i++ {
+		part := x[i*blockLength : min((i+1)*blockLength, len(x))]
+		low, high := part[0], part[0]
+		var s0, s1, s2, s3, s4, s5, s6, s7 float32
+		for len(part) >= 8 {
+			v := (*[8]float32)(part)
+			for _, v := range v {
+				if v < low {
+					low = v
+				}
+				if v > high {
+					high = v
+				}
+			}
+			s0, s1, s2, s3 = s0+v[0], s1+v[1], s2+v[2], s3+v[3]
+			s4, s5, s6, s7 = s4+v[4], s5+v[5], s6+v[6], s7+v[7]
+			part = part[8:]
+		}
+		strand := [8]float32{s0, s1, s2, s3, s4, s5, s6, s7}
+		for j, v := range part {
+			if v < low {
+				low = v
+			}
+			if v > high {
+				high = v
+			}
+			strand[j] += v
+		}
+		l.low[i], l.high[i], l.sum[i] = low, high, foldStrands(&strand)
+	}
+}
+
+func foldStrands(s *[8]float32) float32 {
+	return ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]))
+}
+
+// total gives the lowest and the highest sample, and the sum of all, which is not finite where a sample is not.
+func (l *blockLevels) total() (low, high float32, sum float64) {
+	low, high = l.low[0], l.high[0]
+	for i, v := range l.sum {
+		if l.low[i] < low {
+			low = l.low[i]
+		}
+		if l.high[i] > high {
+			high = l.high[i]
+		}
+		sum += float64(v)
+	}
+	return low, high, sum
+}
+
+// finite says whether all samples are, which are x.
+func (l *blockLevels) finite(x []float32) bool {
+	for i, sum := range l.sum {
+		if sum-sum == 0 {
+			continue
+		}
+		for _, v := range x[i*blockLength : min((i+1)*blockLength, len(x))] { // finite ones may have an infinite sum
+			if v-v != 0 {
+				return false
+			}
+		}
+	}
+	return true
+}
 
 // MeasureSource measures decoded sound before channels are mixed and rates converted: [channels][n] at rate
 // Hz, full scale 1. Sound that is not finite has none of these metrics.
@@ -56,8 +138,8 @@ func MeasureSource(planes [][]float32, rate int) sample.Metrics {
 			offset = dc
 		}
 		clipped += c.clipped(x)
-		for b, f := range c.blocks[:len(holes)] {
-			if f.low != 0 || f.high != 0 {
+		for b := range holes {
+			if c.blocks.low[b] != 0 || c.blocks.high[b] != 0 {
 				holes[b] = false
 			}
 		}
@@ -87,50 +169,12 @@ func MeasureSource(planes [][]float32, rate int) sample.Metrics {
 type channelLevels struct {
 	low, high float32
 	sum       float64
-	blocks    []blockFigures // the last may stand for fewer samples
+	blocks    blockLevels
 }
 
 func (c *channelLevels) measure(x []float32) {
-	c.blocks = make([]blockFigures, (len(x)+blockLength-1)/blockLength)
-	done := 0
-	if vector != nil {
-		done = vector.summarise(x, c.blocks)
-	}
-	summarise(x, c.blocks, done)
-	c.low, c.high = c.blocks[0].low, c.blocks[0].high
-	for _, b := range c.blocks {
-		if b.low < c.low {
-			c.low = b.low
-		}
-		if b.high > c.high {
-			c.high = b.high
-		}
-		c.sum += float64(b.sum)
-	}
-}
-
-// summarise fills the blocks from the given one on. Sums run in eight strands, as the vector kernel's.
-func summarise(x []float32, blocks []blockFigures, from int) {
-	for i := from; i < len(blocks); i++ {
-		part := x[i*blockLength : min((i+1)*blockLength, len(x))]
-		f := blockFigures{low: part[0], high: part[0]}
-		var strand [8]float32
-		for j, v := range part {
-			if v < f.low {
-				f.low = v
-			}
-			if v > f.high {
-				f.high = v
-			}
-			strand[j&7] += v
-		}
-		f.sum = foldStrands(&strand)
-		blocks[i] = f
-	}
-}
-
-func foldStrands(s *[8]float32) float32 {
-	return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]))
+	c.blocks.measure(x)
+	c.low, c.high, c.sum = c.blocks.total()
 }
 
 // clipped counts the samples at 0.999 of full scale or beyond, and those in flat tops below it.
@@ -138,19 +182,20 @@ func (c *channelLevels) clipped(x []float32) int {
 	count := 0
 	high := flatTop{extreme: c.high, sign: 1, quantum: -1}
 	low := flatTop{extreme: -c.low, sign: -1, quantum: -1}
-	for b, f := range c.blocks {
+	for b, top := range c.blocks.high {
+		bottom := c.blocks.low[b]
 		from, to := b*blockLength, min((b+1)*blockLength, len(x))
-		if f.high >= clippedAt || f.low <= -clippedAt {
+		if top >= clippedAt || bottom <= -clippedAt {
 			for _, v := range x[from:to] {
 				if v >= clippedAt || v <= -clippedAt {
 					count++
 				}
 			}
 		}
-		if f.high == c.high {
+		if top == c.high {
 			count += high.count(x, from, to)
 		}
-		if f.low == c.low {
+		if bottom == c.low {
 			count += low.count(x, from, to)
 		}
 	}
@@ -251,19 +296,28 @@ func zeroRuns(planes [][]float32, holes []bool, least int) (longest, inside int)
 	return longest, inside
 }
 
-// silenceRatio is the share of 20 ms frames of mono sound at 16 kHz below -60 dBFS.
-func silenceRatio(x []float32) float64 {
+// silenceRatio is the share of 20 ms frames of mono sound at 16 kHz, whose levels are given, below -60 dBFS.
+func silenceRatio(x []float32, levels *blockLevels) float64 {
+	// A sample that makes a frame loud by itself, and one that all may reach in a silent one, with room for rounding.
+	const loud, quiet = 0.01789 * 1.001, 0.001 * 0.999
 	silent, frames := 0, 0
 	for at := 0; at < len(x); at += silentFrame {
 		frame := x[at:min(at+silentFrame, len(x))]
-		var power float64
-		for _, v := range frame {
-			power += float64(v) * float64(v) // exact: two float32
-		}
 		frames++
-		if power < silentPower*float64(len(frame)) {
+		from, to := at/blockLength, (at+len(frame)+blockLength-1)/blockLength
+		most := max(slices.Max(levels.high[from:to]), -slices.Min(levels.low[from:to]))
+		switch {
+		case most >= loud:
+		case most <= quiet || powerOf(frame) < silentPower*float64(len(frame)):
 			silent++
 		}
 	}
 	return float64(silent) / float64(max(frames, 1))
+}
+
+func powerOf(x []float32) (power float64) {
+	for _, v := range x {
+		power += float64(v) * float64(v) // exact: two float32
+	}
+	return power
 }

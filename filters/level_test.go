@@ -298,12 +298,30 @@ func TestBandwidth(t *testing.T) {
 }
 
 func TestSilenceRatio(t *testing.T) {
+	ratio := func(x []float32) float64 {
+		var levels blockLevels
+		levels.measure(x)
+		return silenceRatio(x, &levels)
+	}
 	x := append(make([]float32, 16000), sine(16000, 16000, 440, 0.1)...)
-	if got := silenceRatio(x); got != 0.5 {
+	if got := ratio(x); got != 0.5 {
 		t.Errorf("%g", got)
 	}
-	if got := silenceRatio(nil); got != 0 {
+	if got := ratio(nil); got != 0 {
 		t.Errorf("nothing: %g", got)
+	}
+	// At every level what adding up all samples says.
+	for level := 1e-4; level < 0.1; level *= 1.07 {
+		x, silent := gauss(16100, level, 1), 0
+		for at := 0; at < len(x); at += silentFrame {
+			frame := x[at:min(at+silentFrame, len(x))]
+			if powerOf(frame) < silentPower*float64(len(frame)) {
+				silent++
+			}
+		}
+		if got := ratio(x); got != float64(silent)/51 {
+			t.Errorf("noise of %g: %g of 51 frames, want %d", level, got*51, silent)
+		}
 	}
 }
 

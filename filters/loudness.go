@@ -9,15 +9,28 @@ const (
 	gateRelative = -10.0 // LU
 	loudSteps    = 4     // steps of 100 ms in a block
 	loudOffset   = -0.691
-	// segments are filtered side by side, each after a step of warming up: the longest memory of the filter
-	// is that of two poles at 38 Hz, which has decayed by 1e-9 after 100 ms.
-	segments = 4
+	// Sound is filtered in this many segments side by side, each after a step of warming up: the longest memory of
+	// the filter is that of two poles at 38 Hz, which has decayed by 1e-9 after 100 ms. Two channels share them.
+	segments = 16
+	// weighPiece is how many samples of a segment are filtered and squared at a time.
+	weighPiece = 256
+	// What dies away in the filter would become numbers so small that processors take hundreds of cycles for each:
+	// the offset is added to the samples, for the filter to end at, and what is left is far below -200 dBFS.
+	restless = 1e-15
 )
 
 // kWeight is the K-weighting at one rate: two second-order sections, a shelf of 4 dB above 1.7 kHz and a
 // high-pass at 38 Hz. The analogue prototypes behind BS.1770's table for 48 kHz, as libebur128 and ffmpeg derive
-// them for other rates.
-type kWeight struct{ b0, b1, b2, a1, a2, c1, c2 float64 }
+// them for other rates, in forms whose rounding to float32 stays 120 dB below the sound:
+//
+//	y = x + s1;  s1' = (b1 x + s2) - a1 y;  s2' = b2 x - a2 y
+//	z = y - t;   t' = (t + d u) + c z;      u' = u + z
+//
+// z is what the filter gives, without its factor. t is a low-pass of y, z what is not in it.
+type kWeight struct {
+	b1, b2, a1, a2, c, d float32
+	gain                 float64 // the factor of the power
+}
 
 func newKWeight(rate int) kWeight {
 	const (
@@ -28,18 +41,15 @@ func newKWeight(rate int) kWeight {
 	vh := math.Pow(10, shelfDB/20)
 	vb := math.Pow(vh, 0.4996667741545416)
 	a0 := 1 + k/shelfQ + k*k
-	w := kWeight{
-		b0: (vh + vb*k/shelfQ + k*k) / a0, b1: 2 * (k*k - vh) / a0, b2: (vh - vb*k/shelfQ + k*k) / a0,
-		a1: 2 * (k*k - 1) / a0, a2: (1 - k/shelfQ + k*k) / a0,
-	}
+	b0 := (vh + vb*k/shelfQ + k*k) / a0
+	b1, b2 := 2*(k*k-vh)/a0/b0, (vh-vb*k/shelfQ+k*k)/a0/b0
+	a1, a2 := 2*(k*k-1)/a0, (1-k/shelfQ+k*k)/a0
+	// (1 - 1/z)^2 over 1 + c1/z + c2/z^2 with c = 2 + c1, d = 1 + c1 + c2.
 	k = math.Tan(math.Pi * passHz / float64(rate))
 	a0 = 1 + k/passQ + k*k
-	w.c1, w.c2 = 2*(k*k-1)/a0, (1-k/passQ+k*k)/a0
-	// To twelve digits, so that no processor's last bit of tan or pow is seen.
-	for _, v := range []*float64{&w.b0, &w.b1, &w.b2, &w.a1, &w.a2, &w.c1, &w.c2} {
-		*v = math.Round(*v*1e12) / 1e12
-	}
-	return w
+	c, d := (2*k/passQ+4*k*k)/a0, 4*k*k/a0
+	// float32 also hides the last bits of tan and pow, in which processors differ.
+	return kWeight{float32(b1), float32(b2), float32(a1), float32(a2), float32(c), float32(d), float64(float32(b0 * b0))}
 }
 
 // channelWeights are BS.1770's: surround channels count 1.41, the low-frequency channel not at all. The order is
@@ -64,15 +74,15 @@ func loudness(planes [][]float32, rate int) (lufs float64, ok bool) {
 	}
 	w := newKWeight(rate)
 	power := make([]float64, steps)
-	one := make([]float64, steps)
-	for i, x := range planes {
-		weight := channelWeight(i, len(planes))
-		if weight == 0 {
-			continue
-		}
-		w.stepPowers(x, step, one)
-		for j, p := range one {
-			power[j] += float64(weight * p)
+	one, other := make([]float64, steps), make([]float64, steps)
+	for i := 0; i < len(planes); i += 2 {
+		pair := planes[i:min(i+2, len(planes))]
+		w.stepPowers(pair, step, [2][]float64{one, other})
+		for c := range pair {
+			weight := w.gain * channelWeight(i+c, len(planes))
+			for j, p := range [2][]float64{one, other}[c] {
+				power[j] += float64(weight * p)
+			}
 		}
 	}
 	blocks := make([]float64, steps-loudSteps+1)
@@ -90,48 +100,88 @@ func loudness(planes [][]float32, rate int) (lufs float64, ok bool) {
 		return mean / float64(max(n, 1))
 	}
 	mean := above(gateAbsolute)
-	if mean == 0 {
+	if mean == 0 || mean > math.MaxFloat32 { // silent, or beyond float32
 		return 0, false
 	}
 	mean = above(max(gateAbsolute, decibels(mean)+loudOffset+gateRelative))
 	return decibels(mean) + loudOffset, true
 }
 
-// stepPowers gives the sum of squares of the weighted sound over each step of the given number of samples.
-// The steps are filtered in four segments side by side; the remaining steps follow the last segment.
-func (w kWeight) stepPowers(x []float32, step int, power []float64) {
-	each := len(power) / segments // steps of a segment
-	done := 0
-	if each > 0 {
-		if vector != nil {
-			vector.weigh(w, x, step, each, power)
-		} else {
-			for s := range segments {
-				w.plain(x, step, s*each, (s+1)*each, power)
+// weighing is the filter's memory with a segment in each lane, and the sums of squares of a piece.
+type weighing struct{ s1, s2, t, u, sum [segments]float32 }
+
+// stepPowers gives the sums of squares of one or two channels of weighted sound, less the filter's factor, over
+// each step of the given number of samples. The segments are as long as each other; the last ones overlap.
+func (w *kWeight) stepPowers(planes [][]float32, step int, power [2][]float64) {
+	steps, lanes := len(power[0]), segments/len(planes) // lanes of a channel
+	each := (steps + lanes - 1) / lanes
+	first := func(s int) int { return min(s%lanes*each, steps-each) }
+	var state weighing
+	var sum [segments]float64
+	var pieces [segments][]float32
+	for i := -1; i < each; i++ {
+		clear(sum[:])
+		for from := 0; from < step; from += weighPiece {
+			to := min(from+weighPiece, step)
+			for s := range pieces {
+				at := (first(s) + i) * step
+				if at < 0 { // there is nothing to warm up on
+					pieces[s] = silence[:to-from]
+					continue
+				}
+				pieces[s] = planes[s/lanes][at+from : at+to]
+			}
+			if vector != nil {
+				vector.weigh(w, &pieces, &state)
+			} else {
+				w.plain(&pieces, &state)
+			}
+			for s, v := range state.sum {
+				sum[s] += float64(v)
 			}
 		}
-		done = segments * each
+		if i >= 0 {
+			for s, v := range sum {
+				power[s/lanes][first(s)+i] = v
+			}
+		}
 	}
-	w.plain(x, step, done, len(power), power)
 }
 
-// plain weighs the steps from..to-1, after warming up on the step before.
-func (w kWeight) plain(x []float32, step, from, to int, power []float64) {
-	var s1, s2, t1, t2 float64
-	for i := max(from-1, 0); i < to; i++ {
-		var sum float64
-		for _, v := range x[i*step : (i+1)*step] {
-			in := float64(v)
-			y := float64(w.b0*in) + s1
-			s1 = (float64(w.b1*in) + s2) - float64(w.a1*y)
-			s2 = float64(w.b2*in) - float64(w.a2*y)
-			z := y + t1
-			t1 = (t2 - float64(2*y)) - float64(w.c1*z)
-			t2 = y - float64(w.c2*z)
-			sum += float64(z * z)
+var silence [weighPiece]float32
+
+// plain weighs a piece of each segment, two at a time: a sum waits for the one before.
+func (w *kWeight) plain(pieces *[segments][]float32, state *weighing) {
+	b1, b2, a1, a2, c, d := w.b1, w.b2, w.a1, w.a2, w.c, w.d
+	const half = segments / 2
+	for i := range half {
+		s1, s2, t, u := state.s1[i], state.s2[i], state.t[i], state.u[i]
+		p1, p2, q, r := state.s1[i+half], state.s2[i+half], state.t[i+half], state.u[i+half]
+		var sum, other float32
+		y := pieces[i+half]
+		for j, v := range pieces[i][:len(y)] {
+			v += restless
+			y1 := v + s1
+			s1 = (float32(b1*v) + s2) - float32(a1*y1)
+			s2 = float32(b2*v) - float32(a2*y1)
+			z := y1 - t
+			t = (t + float32(d*u)) + float32(c*z)
+			u += z
+			z += restless
+			sum += float32(z * z)
+
+			v = y[j] + restless
+			y1 = v + p1
+			p1 = (float32(b1*v) + p2) - float32(a1*y1)
+			p2 = float32(b2*v) - float32(a2*y1)
+			z = y1 - q
+			q = (q + float32(d*r)) + float32(c*z)
+			r += z
+			z += restless
+			other += float32(z * z)
 		}
-		if i >= from {
-			power[i] = sum
-		}
+		state.s1[i], state.s2[i], state.t[i], state.u[i], state.sum[i] = s1, s2, t, u, sum
+		i += half
+		state.s1[i], state.s2[i], state.t[i], state.u[i], state.sum[i] = p1, p2, q, r, other
 	}
 }

@@ -17,7 +17,7 @@ const (
 )
 
 // estimators is the registry: a function for each method.
-var estimators = map[string]func(mono []float32) SNR{
+var estimators = map[string]func(mono []float32, levels *blockLevels) SNR{
 	FloorMethod:   floorSNR,
 	LearnedMethod: learnedSNR,
 	WADAMethod:    wadaSNR,
@@ -57,16 +57,20 @@ type SNR struct {
 // EstimateSNR estimates the signal-to-noise ratio of mono sound at 16 kHz without a clean reference. An
 // unknown method is LearnedMethod.
 func EstimateSNR(mono []float32, method string) SNR {
+	var levels blockLevels
+	levels.measure(mono)
+	return estimateSNR(mono, &levels, method)
+}
+
+func estimateSNR(mono []float32, levels *blockLevels, method string) SNR {
 	estimate := estimators[method]
 	if estimate == nil {
 		method, estimate = LearnedMethod, learnedSNR
 	}
-	for _, v := range mono {
-		if v-v != 0 { // neither infinite nor not a number
-			return SNR{Method: method, Unmeasured: "non_finite"}
-		}
+	if !levels.finite(mono) {
+		return SNR{Method: method, Unmeasured: "non_finite"}
 	}
-	return estimate(mono)
+	return estimate(mono, levels)
 }
 
 // Decide says whether the estimate can be held against a limit in dB: ok, unknown or invalid, and why.

@@ -19,7 +19,7 @@ const (
 // frames have one peak where there is only noise and another where there is speech. Noise is the first peak of
 // the smoothed histogram, the signal the 95th percentile of the frames above it. With one peak the figure is
 // the spread of that peak; without any it is unknown.
-func histogramSNR(mono []float32) SNR {
+func histogramSNR(mono []float32, _ *blockLevels) SNR {
 	e := SNR{Method: STNRMethod}
 	if e.Unmeasured = unfit(mono); e.Unmeasured != "" {
 		return e

@@ -3,13 +3,15 @@ package filters
 import (
 	"math"
 	"slices"
+	"sync"
 )
 
 // shortFrame is the length of the short frames in samples: 4 ms, sixteen in a frame of the spectrogram.
 const shortFrame = 64
 
-// clipFigures is what the traits are made of. Frames are those of the spectrogram that are no digital
-// silence.
+// clipFigures is what the estimate and the traits are made of, and the memory in which that is done, which one clip
+// leaves to another. Frames are those of the spectrogram that are no digital silence. What there is of each frame is
+// as long as the stride.
 type clipFigures struct {
 	estimate    SNR
 	pessimistic float64 // its value over the highest floor
@@ -18,7 +20,7 @@ type clipFigures struct {
 	noisy       []float64 // of each frame: mean over bins of |a-b|/(a+b), a and b two frames apart; 0.5 in Gaussian noise
 	peaky       []float64 // the same with a and b two bins apart
 	narrow      []float64 // of each frame: sum of squared bins over squared sum
-	bands       []float64 // power of the bands, [bands][frames]
+	band        []float64 // power of the bands, [bands][stride]
 	noisyBand   [bands]float64
 	short       []float64 // power of short frames, in order of time, of the sound without its padding
 	crest       []float64 // of each frame: largest of its short frames over their mean
@@ -28,12 +30,29 @@ type clipFigures struct {
 	quantile    [len(floors)][bins]float64
 	mean        [bins]float64 // mean power of each bin
 	floor       [bins]float64 // the middle floor
+
+	frames, stride int
+	keep           []int     // the frames of the spectrogram that count
+	wave           []float32 // the sound without its mean
+	fourth         []float64 // of each short frame: sum of fourth powers
+	crossed        []float64 // of each short frame: changes of sign
+	spectrum       []float32
+	power          []float32 // of the kept bins, [bins][stride]
+	level          []float64 // of the texture
+	noisyNow       []float64
+	scaled         []float32
+	levels         blockLevels
+	column         [][8]float32
 }
+
+// figuring keeps what was used before.
+var figuring = sync.Pool{New: func() any { return new(clipFigures) }}
 
 // traitBuilder collects the traits, which the trees of the model know by their place.
 type traitBuilder struct {
 	values []float32
 	names  []string // nil when they are not wanted
+	order  ordering
 }
 
 func (b *traitBuilder) add(name string, v float64) {
@@ -45,7 +64,7 @@ func (b *traitBuilder) add(name string, v float64) {
 
 // spread adds quantiles of v, which it reorders.
 func (b *traitBuilder) spread(name string, v []float64, relative bool, qs ...float64) {
-	slices.Sort(v)
+	b.order.sort(v)
 	base := 0.0
 	if relative {
 		base = sortedQuantile(v, 0.95)
@@ -65,6 +84,48 @@ func percent(q float64) string {
 	return string([]byte{'p', byte('0' + n/100%10), byte('0' + n/10%10), byte('0' + n%10)})
 }
 
+// ordering is the memory in which values are sorted.
+type ordering struct {
+	count []uint32
+	value []float64
+}
+
+// crowded is the most values that may fall into one of sort's parts.
+const crowded = 32
+
+// sort sorts v, in which there are finite values only: into as many parts of equal width as there are values, and then
+// those that lie together.
+func (o *ordering) sort(v []float64) {
+	if len(v) < 2 {
+		return
+	}
+	least, most := slices.Min(v), slices.Max(v)
+	scale := float64(len(v)-1) / (most - least)
+	if !(scale > 0 && scale < math.MaxFloat32) { // all are equal, or next to it
+		slices.Sort(v)
+		return
+	}
+	o.count = slices.Grow(o.count[:0], len(v)+1)[:len(v)+1]
+	clear(o.count)
+	for _, x := range v {
+		o.count[int((x-least)*scale)+1]++
+	}
+	if slices.Max(o.count) > crowded {
+		slices.Sort(v)
+		return
+	}
+	for i := 1; i < len(v); i++ {
+		o.count[i] += o.count[i-1]
+	}
+	o.value = append(o.value[:0], v...)
+	for _, x := range o.value {
+		at := &o.count[int((x-least)*scale)]
+		v[*at] = x
+		*at++
+	}
+	sortFew(v)
+}
+
 func sortedQuantile(v []float64, q float64) float64 {
 	p := q * float64(len(v)-1)
 	i := int(p)
@@ -74,13 +135,7 @@ func sortedQuantile(v []float64, q float64) float64 {
 	return v[i] + float64((p-float64(i))*(v[i+1]-v[i]))
 }
 
-func mean(v []float64) float64 {
-	var sum float64
-	for _, x := range v {
-		sum += x
-	}
-	return sum / float64(max(len(v), 1))
-}
+func mean(v []float64) float64 { return sum(v) / float64(max(len(v), 1)) }
 
 // moments gives standard deviation, skewness and excess kurtosis.
 func moments(v []float64) (deviation, skew, kurtosis float64) {
@@ -107,23 +162,41 @@ func changes(v []float64, lag int) float64 {
 	if len(v) <= lag {
 		return 0
 	}
-	var sum float64
-	for i := lag; i < len(v); i++ {
-		sum += math.Abs(v[i] - v[i-lag])
+	later := v[lag:]
+	n := float64(len(later))
+	var s0, s1, s2, s3 float64 // a sum waits for the one before
+	for len(later) >= 4 && len(v) >= 4 {
+		s0 += math.Abs(later[0] - v[0])
+		s1 += math.Abs(later[1] - v[1])
+		s2 += math.Abs(later[2] - v[2])
+		s3 += math.Abs(later[3] - v[3])
+		later, v = later[4:], v[4:]
 	}
-	return sum / float64(len(v)-lag)
+	for i, x := range later {
+		s0 += math.Abs(x - v[i])
+	}
+	return ((s0 + s1) + (s2 + s3)) / n
 }
 
-func correlation(a, b []float64) float64 {
-	ma, mb := mean(a), mean(b)
-	var aa, bb, ab float64
-	for i := range a {
-		x, y := a[i]-ma, b[i]-mb
-		aa += float64(x * x)
-		bb += float64(y * y)
-		ab += float64(x * y)
+// correlation is that of two series without their means, whose sums of squares are given.
+func correlation(a, b []float64, aa, bb float64) float64 {
+	return product(a, b) / math.Sqrt(float64(aa*bb)+1e-12)
+}
+
+// product is the scalar product, in four strands.
+func product(a, b []float64) float64 {
+	var s0, s1, s2, s3 float64
+	for len(a) >= 4 && len(b) >= 4 {
+		s0 += float64(a[0] * b[0])
+		s1 += float64(a[1] * b[1])
+		s2 += float64(a[2] * b[2])
+		s3 += float64(a[3] * b[3])
+		a, b = a[4:], b[4:]
 	}
-	return ab / math.Sqrt(float64(aa*bb)+1e-12)
+	for i := range a {
+		s0 += float64(a[i] * b[i])
+	}
+	return (s0 + s1) + (s2 + s3)
 }
 
 // build computes the traits. It changes what c holds.
@@ -138,13 +211,14 @@ func (b *traitBuilder) build(c *clipFigures) {
 	b.add("seconds", c.seconds)
 
 	// Frames: how levels are spread, and whether the quiet ones sound like the loud ones.
-	n := len(c.frame)
+	c.waveFigures()
+	n := c.frames
+	c.frame, c.noisy, c.peaky, c.narrow = c.frame[:n], c.noisy[:n], c.peaky[:n], c.narrow[:n]
 	level := make([]float64, n)
-	for i, p := range c.frame {
-		level[i] = decibels(p + tiny)
-	}
+	copy(level, c.frame)
+	inDecibels(level, tiny)
 	order := slices.Clone(level)
-	slices.Sort(order)
+	b.order.sort(order)
 	quietest, loudest := sortedQuantile(order, 0.2), sortedQuantile(order, 0.8)
 	quiet, loud := make([]bool, n), make([]bool, n)
 	for i, l := range level {
@@ -195,10 +269,8 @@ func (b *traitBuilder) build(c *clipFigures) {
 		b.add(name+"_quiet", q/max(nq, 1))
 		b.add(name+"_loud", l/max(nl, 1))
 	}
-	for i := range c.narrow {
-		c.narrow[i] = decibels(c.narrow[i] + 1e-6)
-		c.crest[i] = decibels(c.crest[i] + 1e-6)
-	}
+	inDecibels(c.narrow, 1e-6)
+	inDecibels(c.crest, 1e-6)
 	for _, f := range []struct {
 		name   string
 		values []float64
@@ -213,7 +285,7 @@ func (b *traitBuilder) build(c *clipFigures) {
 	var band [bands][]float64
 	var quietBand, loudBand [bands]float64
 	for i := range band {
-		row := c.bands[i*n:][:n]
+		row := c.band[i*c.stride:][:n]
 		for t, p := range row {
 			if quiet[t] {
 				quietBand[i] += p
@@ -221,8 +293,8 @@ func (b *traitBuilder) build(c *clipFigures) {
 			if loud[t] {
 				loudBand[i] += p
 			}
-			row[t] = decibels(p + 1e-12)
 		}
+		inDecibels(row, 1e-12)
 		band[i] = row
 	}
 	for _, lag := range []int{1, 4, 16} {
@@ -237,12 +309,21 @@ func (b *traitBuilder) build(c *clipFigures) {
 		b.add("band_change_least", least)
 		b.add("band_change_most", most)
 	}
+	// What follows is of differences and ranges, for which means do not matter.
+	var squares [bands]float64
+	for i, row := range band {
+		m := mean(row)
+		for t := range row {
+			row[t] -= m
+		}
+		squares[i] = product(row, row)
+	}
 	var near, far float64
 	for i := 0; i+1 < bands; i++ {
-		near += correlation(band[i], band[i+1])
+		near += correlation(band[i], band[i+1], squares[i], squares[i+1])
 	}
 	for i := 0; i+6 < bands; i++ {
-		far += correlation(band[i], band[i+6])
+		far += correlation(band[i], band[i+6], squares[i], squares[i+6])
 	}
 	b.add("together_near", near/(bands-1))
 	b.add("together_far", far/(bands-6))
@@ -258,18 +339,21 @@ func (b *traitBuilder) build(c *clipFigures) {
 	}
 	var ranges []float64
 	for i := range band {
-		slices.Sort(band[i])
+		b.order.sort(band[i])
 		ranges = append(ranges, sortedQuantile(band[i], 0.95)-sortedQuantile(band[i], 0.1))
 		b.add("band_range", ranges[i])
 	}
 	b.spread("band_ranges", ranges, false, 0.1, 0.5, 0.9)
 
 	// Bins: how far each lies above its own floor, and how steady that is.
-	var over, steady, deep [bins]float64
+	over, steady, deep, least := c.mean, c.quantile[2], c.quantile[1], c.quantile[0]
+	for _, v := range []*[bins]float64{&over, &steady, &deep, &least} {
+		inDecibels(v[:], 1e-14)
+	}
 	for f := range bins {
-		over[f] = decibels(c.mean[f]+1e-14) - decibels(c.quantile[2][f]+1e-14)
-		steady[f] = decibels(c.quantile[2][f]+1e-14) - decibels(c.quantile[1][f]+1e-14)
-		deep[f] = decibels(c.quantile[1][f]+1e-14) - decibels(c.quantile[0][f]+1e-14)
+		over[f] -= steady[f]
+		steady[f] -= deep[f]
+		deep[f] -= least[f]
 	}
 	b.spread("over", over[:], false, 0.05, 0.25, 0.5, 0.75, 0.95)
 	b.spread("steady", steady[:], false, 0.05, 0.25, 0.5, 0.75, 0.95)
@@ -305,9 +389,7 @@ func (b *traitBuilder) build(c *clipFigures) {
 
 	// Short frames: clicks and grain.
 	short := c.short
-	for i, p := range short {
-		short[i] = decibels(p + 1e-12)
-	}
+	inDecibels(short, 1e-12)
 	for _, lag := range []int{1, 2, 4, 8} {
 		b.add("short_change", changes(short, lag))
 	}
@@ -317,64 +399,52 @@ func (b *traitBuilder) build(c *clipFigures) {
 	b.spread("short", short, true, 0.02, 0.1, 0.25, 0.5, 0.75, 0.99, 1)
 }
 
+// sum adds up in four strands.
 func sum(v []float64) float64 {
-	var s float64
-	for _, x := range v {
-		s += x
+	var s0, s1, s2, s3 float64
+	for len(v) >= 4 {
+		s0, s1, s2, s3 = s0+v[0], s1+v[1], s2+v[2], s3+v[3]
+		v = v[4:]
 	}
-	return s
+	for _, x := range v {
+		s0 += x
+	}
+	return (s0 + s1) + (s2 + s3)
 }
 
-// cellFigures fills what is summed over the cells of the spectrogram, power [bins][n].
-func (c *clipFigures) cellFigures(power []float32, n int) {
-	c.noisy, c.peaky, c.narrow = make([]float64, n), make([]float64, n), make([]float64, n)
-	c.bands = make([]float64, bands*n)
-	band := 0
-	var width [bands]int
-	for f := range bins {
-		row := power[f*n:][:n]
-		var total float64
-		for t, v := range row {
-			p := float64(v)
-			total += p
-			c.narrow[t] += float64(p * p)
-		}
-		c.mean[f] = total / float64(n)
-		bin := f + firstBin
-		inBand := bin >= bandEdges[0]
-		if inBand {
-			for bin >= bandEdges[band+1] {
-				band++
-			}
-			out := c.bands[band*n:][:n]
-			for t, v := range row {
-				out[t] += float64(v)
-			}
-		}
-		if f%2 == 1 {
-			continue
-		}
-		var noisy float64
-		for t := 0; t+2 < n; t++ {
-			a, d := row[t], row[t+2]
-			r := float64(float32(math.Abs(float64(a-d))) / (a + d + 1e-20))
-			noisy += r
-			c.noisy[t] += r
-		}
-		if inBand {
-			c.noisyBand[band] += noisy / float64(max(n-2, 1))
-			width[band]++
-		}
-		if f+2 < bins {
-			next := power[(f+2)*n:][:n]
-			for t, a := range row {
-				d := next[t]
-				c.peaky[t] += float64(float32(math.Abs(float64(a-d))) / (a + d + 1e-20))
-			}
-		}
+// zeroed is memory of n zeros: that of v if it is enough.
+func zeroed(v []float64, n int) []float64 {
+	v = slices.Grow(v[:0], n)[:n]
+	clear(v)
+	return v
+}
+
+// cells fills what is summed over the cells of the spectrogram.
+func (c *clipFigures) cells() {
+	n, stride := c.frames, c.stride
+	for _, v := range []*[]float64{&c.frame, &c.noisy, &c.peaky, &c.narrow, &c.noisyNow} {
+		*v = zeroed(*v, stride)
 	}
-	for i := range width {
-		c.noisyBand[i] /= float64(max(width[i], 1))
+	c.band = zeroed(c.band, (bands+1)*stride)
+	kernel := (*clipFigures).plainCells
+	if vector != nil {
+		kernel = vector.cells
+	}
+	kernel(c, 0, bandEdges[0]-firstBin, c.band[bands*stride:]) // below the bands
+	for t, v := range c.noisyNow {
+		c.noisy[t] += v
+	}
+	for b := range bands {
+		from, to := bandEdges[b]-firstBin, bandEdges[b+1]-firstBin
+		kernel(c, from, to, c.band[b*stride:][:stride])
+		var noisy float64
+		for t, v := range c.noisyNow {
+			c.noisy[t] += v
+			if t+2 < n {
+				noisy += v
+			}
+		}
+		c.noisyBand[b] = noisy / (float64(max(n-2, 1)) * float64((to+1)/2-(from+1)/2))
 	}
 	const half = bins / 2
 	for t := range n {
@@ -387,35 +457,50 @@ func (c *clipFigures) cellFigures(power []float32, n int) {
 	}
 }
 
-// waveFigures fills what is summed over samples. x is without its mean, keep names the frames of the
-// spectrogram that count.
-func (c *clipFigures) waveFigures(x []float32, keep []int) {
-	count := len(x) / shortFrame
-	c.short = make([]float64, count)
-	fourth := make([]float64, count)
-	cross := make([]float64, count)
-	for i := range count {
-		var s2, s4 float64
-		crossings := 0
-		part := x[i*shortFrame:][:shortFrame]
-		before := part[0]
-		for _, v := range part {
-			p := float64(v) * float64(v)
-			s2 += p
-			s4 += float64(p * p)
-			crossings += int((math.Float32bits(v) ^ math.Float32bits(before)) >> 31)
-			before = v
+// plainCells adds the bins from..to-1 to what there is of each frame; it sets band and noisyNow, which are theirs
+// alone. noisyNow is of no use in the last two frames.
+func (c *clipFigures) plainCells(from, to int, band []float64) {
+	n := c.frames
+	clear(c.noisyNow)
+	frame, narrow, noisy, peaky := c.frame[:n], c.narrow[:n], c.noisyNow[:n], c.peaky[:n]
+	band = band[:n]
+	for f := from; f < to; f++ {
+		row := c.power[f*c.stride:][:n+2]
+		for t := range frame {
+			p := float64(row[t])
+			frame[t] += p
+			narrow[t] += float64(p * p)
+			band[t] += p
 		}
-		c.short[i], fourth[i], cross[i] = s2, s4, float64(crossings)
+		if f%2 == 1 {
+			continue
+		}
+		for t := range noisy {
+			a, d := row[t], row[t+2]
+			noisy[t] += float64(float32(math.Abs(float64(a-d))) / (a + d + 1e-20))
+		}
+		if f+2 < bins {
+			next := c.power[(f+2)*c.stride:][:n]
+			for t, d := range next {
+				a := row[t]
+				peaky[t] += float64(float32(math.Abs(float64(a-d))) / (a + d + 1e-20))
+			}
+		}
 	}
-	c.whole = sum(fourth) * float64(count*shortFrame) / (float64(sum(c.short)*sum(c.short)) + 1e-28)
+}
+
+// waveFigures fills what there is of each frame's short frames.
+func (c *clipFigures) waveFigures() {
+	all := sum(c.short)
+	c.whole = sum(c.fourth) * float64(len(c.short)*shortFrame) / (float64(all*all) + 1e-28)
+	c.crest, c.kurtosis, c.crossings = c.crest[:0], c.kurtosis[:0], c.crossings[:0]
 	const each = 2 * hop / shortFrame
-	for _, t := range keep {
+	for _, t := range c.keep {
 		var s2, s4, most, crossings float64
 		for i := t * hop / shortFrame; i < t*hop/shortFrame+each; i++ {
 			s2 += c.short[i]
-			s4 += fourth[i]
-			crossings += cross[i]
+			s4 += c.fourth[i]
+			crossings += c.crossed[i]
 			most = max(most, c.short[i])
 		}
 		c.crest = append(c.crest, most*each/(s2+1e-20))

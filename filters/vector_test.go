@@ -21,12 +21,14 @@ func TestVectorSummaryIsBitEqual(t *testing.T) {
 		for i := 0; i < n; i += 37 {
 			x[i] = 0
 		}
-		blocks := (n + blockLength - 1) / blockLength
-		plain, lanes := make([]blockFigures, blocks), make([]blockFigures, blocks)
-		summarise(x, plain, 0)
-		summarise(x, lanes, vector.summarise(x, lanes))
-		if !slices.Equal(plain, lanes) {
-			t.Fatalf("%d samples: %v, plain %v", n, lanes, plain)
+		var lanes blockLevels
+		lanes.measure(x)
+		plain := blockLevels{make([]float32, len(lanes.low)), make([]float32, len(lanes.low)), make([]float32, len(lanes.low))}
+		plain.plain(x, 0)
+		for i := range plain.sum {
+			if lanes.low[i] != plain.low[i] || lanes.high[i] != plain.high[i] || math.Float32bits(lanes.sum[i]) != math.Float32bits(plain.sum[i]) {
+				t.Fatalf("%d samples, block %d: %v, plain %v", n, i, lanes, plain)
+			}
 		}
 	}
 }
@@ -40,16 +42,72 @@ func TestVectorWeightIsBitEqual(t *testing.T) {
 			x := gauss(steps*rate/10+17, 0.3, 4)
 			clear(x[:100])
 			w := newKWeight(rate)
-			got, want := make([]float64, steps), make([]float64, steps)
-			vector = lanes
-			w.stepPowers(x, rate/10, got)
-			vector = nil
-			w.stepPowers(x, rate/10, want)
-			for i := range got {
-				if math.Float64bits(got[i]) != math.Float64bits(want[i]) {
-					t.Fatalf("%d Hz, step %d of %d: %v, plain %v", rate, i, steps, got[i], want[i])
+			for channels := 1; channels <= 2; channels++ {
+				planes := [][]float32{x, gauss(len(x), 0.1, 5)}[:channels]
+				var got, want [2][]float64
+				for i := range got {
+					got[i], want[i] = make([]float64, steps), make([]float64, steps)
+				}
+				vector = lanes
+				w.stepPowers(planes, rate/10, got)
+				vector = nil
+				w.stepPowers(planes, rate/10, want)
+				if !slices.Equal(got[0], want[0]) || !slices.Equal(got[1], want[1]) {
+					t.Fatalf("%d Hz, %d steps: %v, plain %v", rate, steps, got, want)
 				}
 			}
+		}
+	}
+}
+
+func TestVectorDecibelsAreBitEqual(t *testing.T) {
+	needVector(t)
+	x := make([]float64, 1003)
+	for i := range x {
+		x[i] = math.Exp(float64(i-500) * 1.2)
+	}
+	got := slices.Clone(x)
+	for i, v := range got[vector.decibels(got, 1e-12):] {
+		got[len(got)/4*4+i] = decibels(v + 1e-12)
+	}
+	for i, v := range x {
+		if want := decibels(v + 1e-12); math.Float64bits(got[i]) != math.Float64bits(want) {
+			t.Fatalf("%g: %v, plain %v", v, got[i], want)
+		}
+	}
+}
+
+// All that the estimate and its traits are made of.
+func TestVectorFiguresAreBitEqual(t *testing.T) {
+	needVector(t)
+	defer func(v *kernels) { vector = v }(vector)
+	lanes := vector
+	gaps := gauss(40000, 0.2, 3)
+	clear(gaps[9000:15000])
+	for name, x := range map[string][]float32{
+		"noise": gauss(32000, 0.1, 1), "shortest": gauss(8000, 0.1, 2), "design": designInput(), "gaps": gaps,
+		"whole blocks": gauss(64*500, 0.3, 4), "odd": gauss(64*150+1, 0.3, 5), "padded": append(make([]float32, 5003), gauss(20000, 0.01, 6)...),
+	} {
+		var figures [2]clipFigures
+		var traits [2]traitBuilder
+		for i, kernels := range []*kernels{lanes, nil} {
+			vector = kernels
+			var levels blockLevels
+			levels.measure(x)
+			if e := figures[i].measure(x, &levels); !e.Measured {
+				t.Fatalf("%s: not measured, %s", name, e.Unmeasured)
+			}
+			traits[i].build(&figures[i])
+		}
+		a, b := &figures[0], &figures[1]
+		if a.estimate != b.estimate || a.quantile != b.quantile || a.mean != b.mean || a.floor != b.floor {
+			t.Errorf("%s: %+v, plain %+v", name, a.estimate, b.estimate)
+		}
+		if !slices.Equal(traits[0].values, traits[1].values) {
+			t.Errorf("%s: %v, plain %v", name, traits[0].values, traits[1].values)
+		}
+		if !slices.Equal(a.wave, b.wave) || !slices.Equal(a.fourth, b.fourth) || !slices.Equal(a.crossed, b.crossed) {
+			t.Errorf("%s: samples differ", name)
 		}
 	}
 }

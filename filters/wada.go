@@ -32,7 +32,7 @@ var wadaTable = [wadaHigh - wadaLow + 1]float64{
 // ratio estimation based on waveform amplitude distribution analysis", Interspeech 2008: speech is far from
 // Gaussian, noise is, and G says how much of each there is. Right for clean speech in steady noise; a sine
 // reads as -20 dB, a clip that is half digital silence as 100.
-func wadaSNR(mono []float32) SNR {
+func wadaSNR(mono []float32, _ *blockLevels) SNR {
 	e := SNR{Method: WADAMethod}
 	if reason := unfit(mono); reason != "" {
 		e.Unmeasured = reason

@@ -145,30 +145,45 @@ func (s *spectrum) split(half int, position *[maxHalf]uint16) {
 	}
 }
 
+// SpectrumFrames is the number of whole frames of a spectrogram of n samples.
+func SpectrumFrames(n, hop int) int {
+	if n < SpectrumLength || hop < 1 {
+		return 0
+	}
+	return 1 + (n-SpectrumLength)/hop
+}
+
 // Spectrogram computes |FFT(window * x)|^2 of frames of 1024 samples, hop apart and only whole ones. The
 // result is bin-major, [512][frames]: the bins from 0 to just below half the rate. hop is at least 1.
 func Spectrogram(wave []float32, window *[SpectrumLength]float32, hop int) (power []float32, frames int) {
-	if len(wave) < SpectrumLength || hop < 1 {
+	frames = SpectrumFrames(len(wave), hop)
+	if frames == 0 {
 		return nil, 0
 	}
-	frames = 1 + (len(wave)-SpectrumLength)/hop
-	power = make([]float32, maxHalf*frames)
+	return SpectrogramInto(nil, wave, window, hop, frames), frames
+}
+
+// SpectrogramInto is Spectrogram into the memory of dst, as far as it reaches: [512][stride], with stride at least
+// the number of frames, which is at least 1. What lies between is undefined.
+func SpectrogramInto(dst, wave []float32, window *[SpectrumLength]float32, hop, stride int) []float32 {
+	frames := SpectrumFrames(len(wave), hop)
+	power := sized(dst, maxHalf*stride)
 	from := 0
 	if vector != nil {
-		from = vector.spectrogram(wave, window, hop, power, frames)
+		from = vector.spectrogram(wave, window, hop, power, stride, frames)
 	}
-	spectrogram(wave, window, hop, power, from, frames)
-	return power, frames
+	spectrogram(wave, window, hop, power, stride, from, frames)
+	return power
 }
 
 // spectrogram computes the frames from..frames-1.
-func spectrogram(wave []float32, window *[SpectrumLength]float32, hop int, power []float32, from, frames int) {
+func spectrogram(wave []float32, window *[SpectrumLength]float32, hop int, power []float32, stride, from, frames int) {
 	var s spectrum
 	for f := from; f < frames; f++ {
 		s.frame(wave[f*hop:], window)
 		s.transform(maxHalf)
 		for k, v := range s.power {
-			power[k*frames+f] = v
+			power[k*stride+f] = v
 		}
 	}
 }

@@ -59,7 +59,7 @@ type kernels struct {
 	// fbank is the twin of plainFbank: it computes the frames 0..done-1.
 	fbank func(wave, offset []float32, out bank, frames int) (done int)
 	// spectrogram is the twin of the function of that name.
-	spectrogram func(wave []float32, window *[SpectrumLength]float32, hop int, power []float32, frames int) (done int)
+	spectrogram func(wave []float32, window *[SpectrumLength]float32, hop int, power []float32, stride, frames int) (done int)
 	// resample is the twin of polyphase.plain: it computes the samples 0..done-1 of out, whole periods.
 	resample func(p *polyphase, x, out []float32) (done int)
 }

@@ -115,13 +115,13 @@ func fbank4(wave, offset []float32, out bank, frames int) int {
 	return frames
 }
 
-func spectrogram4(wave []float32, window *[SpectrumLength]float32, hop int, power []float32, frames int) int {
+func spectrogram4(wave []float32, window *[SpectrumLength]float32, hop int, power []float32, stride, frames int) int {
 	var s spectrum
 	for f := range frames {
 		s.frame(wave[f*hop:], window)
 		s.transform4(maxHalf)
 		for k, v := range s.power {
-			power[k*frames+f] = v
+			power[k*stride+f] = v
 		}
 	}
 	return frames

@@ -104,7 +104,7 @@ func (sum summing) resample(p *polyphase, x, out []float32) int {
 			}
 			for r := 0; r < rows; r += 8 {
 				r = min(r, rows-8)
-				transpose((*[8]float32)(y[0][r:]), (*[8]float32)(y[1][r:]), (*[8]float32)(y[2][r:]), (*[8]float32)(y[3][r:]),
+				Transpose((*[8]float32)(y[0][r:]), (*[8]float32)(y[1][r:]), (*[8]float32)(y[2][r:]), (*[8]float32)(y[3][r:]),
 					(*[8]float32)(y[4][r:]), (*[8]float32)(y[5][r:]), (*[8]float32)(y[6][r:]), (*[8]float32)(y[7][r:]),
 					(*[8]float32)(in[r][lane:]), (*[8]float32)(in[r+1][lane:]), (*[8]float32)(in[r+2][lane:]), (*[8]float32)(in[r+3][lane:]),
 					(*[8]float32)(in[r+4][lane:]), (*[8]float32)(in[r+5][lane:]), (*[8]float32)(in[r+6][lane:]), (*[8]float32)(in[r+7][lane:]))
@@ -124,7 +124,7 @@ func (sum summing) resample(p *polyphase, x, out []float32) int {
 			}
 			for r := 0; r < len(sums); r += 8 {
 				r = min(r, len(sums)-8)
-				transpose((*[8]float32)(sums[r][lane:]), (*[8]float32)(sums[r+1][lane:]), (*[8]float32)(sums[r+2][lane:]), (*[8]float32)(sums[r+3][lane:]),
+				Transpose((*[8]float32)(sums[r][lane:]), (*[8]float32)(sums[r+1][lane:]), (*[8]float32)(sums[r+2][lane:]), (*[8]float32)(sums[r+3][lane:]),
 					(*[8]float32)(sums[r+4][lane:]), (*[8]float32)(sums[r+5][lane:]), (*[8]float32)(sums[r+6][lane:]), (*[8]float32)(sums[r+7][lane:]),
 					(*[8]float32)(y[0][r:]), (*[8]float32)(y[1][r:]), (*[8]float32)(y[2][r:]), (*[8]float32)(y[3][r:]),
 					(*[8]float32)(y[4][r:]), (*[8]float32)(y[5][r:]), (*[8]float32)(y[6][r:]), (*[8]float32)(y[7][r:]))
@@ -135,8 +135,8 @@ func (sum summing) resample(p *polyphase, x, out []float32) int {
 	return periods * p.to
 }
 
-// transpose writes the columns of the eight rows x as the rows y.
-func transpose(x0, x1, x2, x3, x4, x5, x6, x7, y0, y1, y2, y3, y4, y5, y6, y7 *[8]float32) {
+// Transpose writes the columns of the eight rows x as the rows y.
+func Transpose(x0, x1, x2, x3, x4, x5, x6, x7, y0, y1, y2, y3, y4, y5, y6, y7 *[8]float32) {
 	r0, r1, r2, r3 := load8(x0), load8(x1), load8(x2), load8(x3)
 	r4, r5, r6, r7 := load8(x4), load8(x5), load8(x6), load8(x7)
 	a0, a1 := r0.Select128FromPair(0, 2, r4), r1.Select128FromPair(0, 2, r5)

@@ -34,7 +34,7 @@ func (s *spectra8) turn(wave []float32, hop int) {
 			x := wave[f*hop+i:]
 			at := func(i int) *[8]float32 { return (*[8]float32)(x[i*hop:]) }
 			to := func(j int) *[8]float32 { return (*[8]float32)(s.turned[i+j][f:]) }
-			transpose(at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7), to(0), to(1), to(2), to(3), to(4), to(5), to(6), to(7))
+			Transpose(at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7), to(0), to(1), to(2), to(3), to(4), to(5), to(6), to(7))
 		}
 	}
 }
@@ -145,7 +145,7 @@ func blocks8(frames int, f func(first int)) (done int) {
 	return frames
 }
 
-func spectrogram8(wave []float32, window *[SpectrumLength]float32, hop int, power []float32, frames int) int {
+func spectrogram8(wave []float32, window *[SpectrumLength]float32, hop int, power []float32, stride, frames int) int {
 	s := scratch8.Get().(*spectra8)
 	defer scratch8.Put(s)
 	return blocks8(frames, func(first int) {
@@ -160,7 +160,7 @@ func spectrogram8(wave []float32, window *[SpectrumLength]float32, hop int, powe
 		}
 		s.transform(maxHalf)
 		for k := range s.power {
-			copy(power[k*frames+first:][:lanes8], s.power[k][:])
+			load8(&s.power[k]).Store((*[lanes8]float32)(power[k*stride+first:]))
 		}
 	})
 }

@@ -36,7 +36,7 @@ func (s *spectra16) turn(wave []float32, hop int) {
 			x := wave[f*hop+i:]
 			at := func(i int) *[8]float32 { return (*[8]float32)(x[i*hop:]) }
 			to := func(j int) *[8]float32 { return (*[8]float32)(s.turned[i+j][f:]) }
-			transpose(at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7), to(0), to(1), to(2), to(3), to(4), to(5), to(6), to(7))
+			Transpose(at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7), to(0), to(1), to(2), to(3), to(4), to(5), to(6), to(7))
 		}
 	}
 }
@@ -147,7 +147,7 @@ func blocks16(frames int, f func(first int)) (done int) {
 	return frames
 }
 
-func spectrogram16(wave []float32, window *[SpectrumLength]float32, hop int, power []float32, frames int) int {
+func spectrogram16(wave []float32, window *[SpectrumLength]float32, hop int, power []float32, stride, frames int) int {
 	s := scratch16.Get().(*spectra16)
 	defer scratch16.Put(s)
 	return blocks16(frames, func(first int) {
@@ -162,7 +162,7 @@ func spectrogram16(wave []float32, window *[SpectrumLength]float32, hop int, pow
 		}
 		s.transform(maxHalf)
 		for k := range s.power {
-			copy(power[k*frames+first:][:lanes16], s.power[k][:])
+			load16(&s.power[k]).Store((*[lanes16]float32)(power[k*stride+first:]))
 		}
 	})
 }
