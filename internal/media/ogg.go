@@ -13,7 +13,8 @@ import (
 // Ogg (RFC 3533) is a row of pages: "OggS", flags, a granule position (where the last packet that ends on the
 // page ends, in samples), the stream's serial number, a checksum, and up to 255 segments of up to 255 bytes;
 // a segment of less than 255 ends a packet. Vorbis (vorbis.go), Opus (opus.go) and FLAC (flac.go) are decoded
-// from it by Go code. A file with several streams, side by side or one after the other, is left to ffmpeg.
+// from it by Go code, and so are several streams of one kind one after the other (oggchain.go); streams side by side,
+// and others one after the other, are left to ffmpeg.
 //
 // Our own reader and not a library's: it goes to a segment by page headers alone, tells a file that is cut off
 // from one that is damaged, and trims both ends to the sample as the granule positions say.
@@ -466,26 +467,32 @@ func (o *oggFile) decode(t *Tools, seg Segment) (*Sound, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := o.stretch(s, first, last); err != nil {
+		return nil, err
+	}
+	if err := s.checkFinite(o.in.Path); err != nil {
+		return nil, err
+	}
+	return s, t.settle(s, o.soundFormat, o.in.Path, seg, first)
+}
+
+// stretch decodes the frames from first up to last.
+func (o *oggFile) stretch(s *Sound, first, last int64) error {
 	page, err := o.early(o.oggScan, o.zero()+first-o.run)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	o.rewind()
 	if page >= 0 {
 		o.seek(page)
 	}
 	if err := o.read(s, page >= 0, o.zero()+first, o.zero()+last); err != nil {
-		return nil, err
+		return err
 	}
 	if o.finish != nil && page < 0 && last == o.there && o.whole && o.there == o.frames {
-		if err := o.finish(); err != nil {
-			return nil, err
-		}
+		return o.finish()
 	}
-	if err := s.checkFinite(o.in.Path); err != nil {
-		return nil, err
-	}
-	return s, t.settle(s, o.soundFormat, o.in.Path, seg, first)
+	return nil
 }
 
 // read keeps the samples from granule position first up to last.

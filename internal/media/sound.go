@@ -361,6 +361,9 @@ func (t *Tools) openSound(in *infile.File) (r *Recording, err error) {
 	case kindOggFLAC:
 		r.decoder, err = soundOf(openOgg(in, openOggFLAC))
 	}
+	if k := r.content.kind; errors.Is(err, errChained) && (k == kindVorbis || k == kindOpus) {
+		r.decoder, err = soundOf(openOggChain(in, k, t.Vorbis))
+	}
 	if r.handOn(err) {
 		err = nil
 	}

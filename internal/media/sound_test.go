@@ -557,7 +557,6 @@ func TestMalformedSound(t *testing.T) {
 		{"Core Audio named WAV", "x.wav", []byte("caff\x00\x01\x00\x00desc"), Segment{}, fault.Unsupported, "needs_ffmpeg", "sound in Core Audio"},
 		{"Creative Voice named WAV", "x.wav", []byte("Creative Voice File\x1a\x1a\x00"), Segment{}, fault.Unsupported, "needs_ffmpeg", "sound in Creative Voice"},
 		{"DTS", "x.dts", []byte("\x7f\xfe\x80\x01\xfc\x3c"), Segment{}, fault.Unsupported, "needs_ffmpeg", "sound in DTS"},
-		{"Ogg after Ogg", "x.ogg", append(bytes.Clone(ogg), ogg...), Segment{}, fault.Unsupported, "needs_ffmpeg", "Ogg with several streams one after the other"},
 		{"Ogg after Opus", "x.ogg", append(bytes.Clone(ogg), opus...), Segment{}, fault.Unsupported, "needs_ffmpeg", "Ogg with several streams one after the other"},
 		{"Ogg beside Opus", "x.ogg", bytes.Join([][]byte{ogg[:58], longOgg(t, "tone_mono.opus", 1)[:47], ogg[58:]}, nil), Segment{}, fault.Unsupported, "needs_ffmpeg", "Ogg with several streams side by side"},
 		{"Opus of a later version", "x.opus", reseal(change(opus, 28+8, 0x21)), Segment{}, fault.Unsupported, "needs_ffmpeg", "Opus of version 2"},
