@@ -28,7 +28,7 @@ import (
 
 // ffmpegDemuxers are the formats that ffmpeg may take a file for.
 const ffmpegDemuxers = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv,asf,ogg,wav,w64,flac,mp3,aac," +
-	"ac3,eac3,dts,amr,amrnb,amrwb,caf,au,wv,ape,tta,aiff,h264,hevc,m4v,ivf,gif,nut,oma,aa,spdif,truehd,voc"
+	"ac3,eac3,dts,amr,amrnb,amrwb,caf,au,wv,ape,tta,aiff,h264,hevc,m4v,ivf,gif,nut,oma,aa,spdif,truehd,voc,mpc,mpc8"
 
 // inputArgs are the options of one input. Only what both programs understand.
 func inputArgs(path string) ([]string, error) {

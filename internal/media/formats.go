@@ -88,6 +88,7 @@ var formats = []Format{
 	{".wv", sample.Audio, "WavPack", true},
 	{".ape", sample.Audio, "Monkey's Audio", true},
 	{".tta", sample.Audio, "True Audio", true},
+	{".mpc", sample.Audio, "Musepack", true},
 	{".spx", sample.Audio, "Speex", true},
 	{".dts", sample.Audio, "DTS", true},
 	{".voc", sample.Audio, "Creative Voice", true},

@@ -126,6 +126,31 @@ func TestMP3JointStereo(t *testing.T) {
 	}
 }
 
+// TestMP3Cut begins a stream at each of its frames: what needs the frames before is silent, in both channels if
+// in one, as with ffmpeg.
+func TestMP3Cut(t *testing.T) {
+	tools := needFFmpeg(t)
+	path := tools.make(t, "x.mp3", "-f", "lavfi", "-i", attacks+":s=44100:d=1", "-c:a", "libmp3lame", "-b:a", "96k", "-write_xing", "0")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b = b[id3Length(b):]
+	for range 8 {
+		h, _ := mp3.ParseHeader(b)
+		b = b[h.Size:]
+		cut := write(t, "x.mp3", b)
+		s := decode(t, cut, Segment{})
+		want, err := tools.decodeSoundFFmpeg(context.Background(), cut, "x", Segment{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w := worst(t, s.Data, want.Data); w > 1e-5 {
+			t.Errorf("%d bytes: differs from ffmpeg by %g", len(b), w)
+		}
+	}
+}
+
 // freeFormat rewrites the frames of a stream of constant bit rate for the free format.
 func freeFormat(b []byte) []byte {
 	b = bytes.Clone(b)

@@ -45,11 +45,11 @@ func (p pcm) name() string {
 	if p.bytes == 1 {
 		return "pcm_s8"
 	}
-	return map[int]string{2: "pcm_s16", 3: "pcm_s24", 4: "pcm_s32"}[p.bytes] + order
+	return map[int]string{2: "pcm_s16", 3: "pcm_s24", 4: "pcm_s32", 8: "pcm_s64"}[p.bytes] + order
 }
 
-// decode converts len(dst) samples: integers by x / 2^(bits-1), exactly but for 32 bits, which a float32
-// rounds.
+// decode converts len(dst) samples: integers by x / 2^(bits-1), exactly but for 32 bits and more,
+// which a float32 rounds.
 func (p pcm) decode(dst []float32, src []byte) {
 	src = src[:len(dst)*p.bytes]
 	switch {
@@ -100,6 +100,14 @@ func (p pcm) decode(dst []float32, src []byte) {
 			b := src[3*i : 3*i+3]
 			v := int32(b[hi])<<24 | int32(b[1])<<16 | int32(b[lo])<<8
 			dst[i] = float32(v>>8) * (1.0 / (1 << 23))
+		}
+	case p.bytes == 8 && !p.big:
+		for i := range dst {
+			dst[i] = float32(int64(binary.LittleEndian.Uint64(src[8*i:]))) * (1.0 / (1 << 63))
+		}
+	case p.bytes == 8:
+		for i := range dst {
+			dst[i] = float32(int64(binary.BigEndian.Uint64(src[8*i:]))) * (1.0 / (1 << 63))
 		}
 	case !p.big:
 		for i := range dst {

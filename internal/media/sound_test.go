@@ -179,6 +179,7 @@ func TestWAVEncodings(t *testing.T) {
 		{"pcm_s24le", 1, 24, []byte{0, 0, 0x80, 1, 0, 0, 0xff, 0xff, 0xff}, []float32{-1, 1.0 / (1 << 23), -1.0 / (1 << 23)}, false},
 		{"pcm_s24le", 1, 20, []byte{0, 0, 0x40}, []float32{0.5}, true},
 		{"pcm_s32le", 1, 32, []byte{0, 0, 0, 0x80, 0, 0, 0, 0x20}, []float32{-1, 0.25}, false},
+		{"pcm_s64le", 1, 64, []byte{0, 0, 0, 0, 0, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0, 0x20}, []float32{-1, 0.25}, false},
 		{"pcm_f32le", 3, 32, le.AppendUint32(le.AppendUint32(nil, math.Float32bits(-1.5)), math.Float32bits(1e-9)), []float32{-1.5, 1e-9}, false},
 		{"pcm_f64le", 3, 64, le.AppendUint64(nil, math.Float64bits(0.1)), []float32{0.1}, true},
 		{"pcm_alaw", 6, 8, []byte{0xd5, 0x55, 0xaa, 0x2a}, []float32{8.0 / 32768, -8.0 / 32768, 32256.0 / 32768, -32256.0 / 32768}, false},
@@ -284,6 +285,14 @@ func TestWAVRare(t *testing.T) {
 	if s.Codec != "pcm_s16be" {
 		t.Error(s.Codec)
 	}
+	// The extensible header, whose first field of the GUID has 32 bits.
+	rifx = wavOf{tag: 1, bits: 16, channels: 2, rate: 16000, data: data, extensible: true}.build()
+	copy(rifx, "RIFX")
+	for _, f := range [][2]int{{4, 4}, {16, 4}, {20, 2}, {22, 2}, {24, 4}, {28, 4}, {32, 2}, {34, 2}, {36, 2}, {38, 2}, {40, 4}, {44, 4}, {64, 4}} {
+		slices.Reverse(rifx[f[0] : f[0]+f[1]])
+	}
+	s = decode(t, write(t, "x.wav", append(rifx[:68], swapped...)), Segment{})
+	equal(t, s.Data, want)
 	// The format behind the data.
 	late := append(append(append([]byte("RIFF\x00\x00\x00\x00WAVE"), chunk("data", data)...), b[12:36]...), chunk("LIST", []byte("INFO"))...)
 	equal(t, decode(t, write(t, "x.wav", late), Segment{}).Data, want)
@@ -556,6 +565,7 @@ func TestMalformedSound(t *testing.T) {
 		{"Wave64", "x.w64", []byte("riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"), Segment{}, fault.Unsupported, "needs_ffmpeg", "sound in Wave64"},
 		{"Core Audio named WAV", "x.wav", []byte("caff\x00\x01\x00\x00desc"), Segment{}, fault.Unsupported, "needs_ffmpeg", "sound in Core Audio"},
 		{"Creative Voice named WAV", "x.wav", []byte("Creative Voice File\x1a\x1a\x00"), Segment{}, fault.Unsupported, "needs_ffmpeg", "sound in Creative Voice"},
+		{"Musepack named WAV", "x.wav", []byte("MPCKSH\x0e\xef"), Segment{}, fault.Unsupported, "needs_ffmpeg", "sound in Musepack"},
 		{"DTS", "x.dts", []byte("\x7f\xfe\x80\x01\xfc\x3c"), Segment{}, fault.Unsupported, "needs_ffmpeg", "sound in DTS"},
 		{"Ogg after Opus", "x.ogg", append(bytes.Clone(ogg), opus...), Segment{}, fault.Unsupported, "needs_ffmpeg", "Ogg with several streams one after the other"},
 		{"Ogg beside Opus", "x.ogg", bytes.Join([][]byte{ogg[:58], longOgg(t, "tone_mono.opus", 1)[:47], ogg[58:]}, nil), Segment{}, fault.Unsupported, "needs_ffmpeg", "Ogg with several streams side by side"},

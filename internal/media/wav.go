@@ -149,8 +149,8 @@ func (w *wavFile) parseFormat(path string, b []byte) error {
 	byteRate := int64(w.order.Uint32(b[8:]))
 	align := int(w.order.Uint16(b[12:]))
 	w.bits = int(w.order.Uint16(b[14:]))
-	if tag == wavFormatExtensible && len(b) >= 26 {
-		tag = w.order.Uint16(b[24:]) // the first field of the sub-format's GUID
+	if tag == wavFormatExtensible && len(b) >= 28 {
+		tag = uint16(min(w.order.Uint32(b[24:]), 0xffff)) // the first field of the sub-format's GUID, of 32 bits
 	}
 	if err := w.soundFormat.check(path); err != nil {
 		return err
@@ -161,7 +161,7 @@ func (w *wavFile) parseFormat(path string, b []byte) error {
 		switch {
 		case width == 1:
 			w.kind = pcmUnsigned
-		case width < 1 || width > 4:
+		case width < 1 || width > 4 && w.bits != 64:
 			return fault.Corruptf("bad_header", "%s: integer samples of %d bits", path, w.bits)
 		}
 	case wavFormatFloat:

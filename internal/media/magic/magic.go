@@ -52,6 +52,9 @@ var foreignMagic = []struct {
 	{0, "wvpk", "WavPack"},
 	{0, "MAC ", "Monkey's Audio"},
 	{0, "TTA1", "True Audio"},
+	{0, "MPCK", "Musepack"},
+	{0, "MP+\x07", "Musepack"},
+	{0, "MP+\x17", "Musepack"}, // stream version 7.1
 	{0, "\x0b\x77", "AC-3"},
 	{0, "\x7f\xfe\x80\x01", "DTS"},
 	{0, "Creative Voice File\x1a", "Creative Voice"},

@@ -141,8 +141,8 @@ func (r *bitReader) read(n uint) int {
 
 // Decode decodes one whole frame to interleaved samples in out, which must have room for
 // Samples * Channels of the header, and returns the number of samples a channel. ErrDamaged comes with a frame
-// of silence in place of what cannot be decoded; so does a frame whose reservoir is missing, which is no error:
-// streams are cut.
+// of silence in place of what cannot be decoded; so does a granule whose reservoir is missing, in either channel,
+// which is no error: streams are cut.
 func (d *Decoder) Decode(frame []byte, out []float32) (samples int, err error) {
 	h, main, begin, err := d.open(frame)
 	if h.Samples == 0 {
@@ -158,11 +158,12 @@ func (d *Decoder) Decode(frame []byte, out []float32) (samples int, err error) {
 		granules = 1
 	}
 	for g := range granules {
+		missing := pos < 0 // in one channel is in both: what is there of the middle or the side alone is no sound
 		for c := range h.Channels {
 			s := &d.side[g][c]
 			end := pos + s.length
 			d.nonzero[c] = 0
-			if err == nil && pos >= 0 {
+			if err == nil && !missing {
 				r.pos = pos
 				if end > n*8 || !d.readGranule(&h, &r, g, c, end) {
 					err = ErrDamaged
