@@ -98,7 +98,7 @@ func readBMPHeader(b []byte) (bmpHeader, error) {
 		at += n
 	}
 	h.pixels = int(le.Uint32(b[10:]))
-	if h.pixels < 14 || h.pixels > len(b) {
+	if h.pixels < 14 || h.pixels > len(b) || h.pixels == 14+int(size) && h.bits <= 8 { // some writers forget the palette
 		h.pixels = at
 	}
 	return h, nil

@@ -71,7 +71,7 @@ func (d *Decoder) DecodeGrid(data []byte, maxPixels int64) (g *Grid, err error) 
 		return decodeEXR(data, maxPixels)
 	case at("P5"), at("Pf"):
 		format = "PGM"
-		return decodePNM(data, maxPixels)
+		return decodePNMGrid(data, maxPixels)
 	case at("PF"), at("P6"), at("P3"):
 		return nil, fault.Unsupportedf("unsupported_grid", "a picture of three channels (%s), and one channel is wanted", data[:2])
 	case at("\xff\xd8\xff"):
@@ -194,38 +194,20 @@ func (d *Decoder) decodeJPEGGrid(data []byte, maxPixels int64) (*Grid, error) {
 	return g, nil
 }
 
-// decodePNM reads binary PGM (netpbm, 8 or 16-bit, big-endian as the format says) and PFM of one channel,
+// decodePNMGrid reads binary PGM (netpbm, 8 or 16-bit, big-endian as the format says) and PFM of one channel,
 // whose rows go from the bottom up and whose scale's sign is the byte order (Debevec's format, as the
 // Middlebury stereo sets use it).
-func decodePNM(data []byte, maxPixels int64) (*Grid, error) {
+func decodePNMGrid(data []byte, maxPixels int64) (*Grid, error) {
 	pfm := data[1] == 'f'
 	format := "PGM"
 	if pfm {
 		format = "PFM"
 	}
-	at := 2
-	field := func() string {
-		for at < len(data) {
-			switch c := data[at]; {
-			case c == '#' && !pfm:
-				for at < len(data) && data[at] != '\n' {
-					at++
-				}
-			case c == ' ' || c == '\t' || c == '\r' || c == '\n':
-				at++
-			default:
-				from := at
-				for at < len(data) && at-from < 32 && data[at] > ' ' {
-					at++
-				}
-				return string(data[from:at])
-			}
-		}
-		return ""
-	}
-	width, err1 := strconv.ParseInt(field(), 10, 64)
-	height, err2 := strconv.ParseInt(field(), 10, 64)
-	scale, err3 := strconv.ParseFloat(field(), 64)
+	h := pnmFields{data, 2, !pfm}
+	width, err1 := strconv.ParseInt(h.next(), 10, 64)
+	height, err2 := strconv.ParseInt(h.next(), 10, 64)
+	scale, err3 := strconv.ParseFloat(h.next(), 64)
+	at := h.at
 	if err1 != nil || err2 != nil || err3 != nil || at >= len(data) || data[at] > ' ' {
 		return nil, fault.Corruptf("corrupt_grid", "%s: the header is no width, height and largest value", format)
 	}

@@ -1,4 +1,4 @@
-// Package picture decodes still pictures to 8-bit RGB (JPEG, PNG, WebP, GIF, BMP, TIFF; of AVIF
+// Package picture decodes still pictures to 8-bit RGB (JPEG, PNG, WebP, GIF, BMP, TIFF, PNM; of AVIF
 // and HEIC all but the coded pictures within, which are ffmpeg's) and maps of one channel
 // to numbers (PNG, TIFF, NPY, OpenEXR, PGM, PFM): what depth and thermal cameras write. Pixels equal Pillow's.
 // Nothing here resizes or judges: that is left to internal/vision and filters.
@@ -56,7 +56,7 @@ type Options struct {
 
 // Info is what the file said of itself.
 type Info struct {
-	Format        string // the registry's name: "JPEG", "PNG", "WebP", "GIF", "BMP", "TIFF"
+	Format        string // the registry's name: "JPEG", "PNG", "WebP", "GIF", "BMP", "TIFF", "PNM"
 	Width, Height int    // as stored, before any turning
 	Orientation   int    // EXIF, 1 to 8; 0 when the file has none
 	Bits          int    // of a stored sample
@@ -215,6 +215,8 @@ func sniffPicture(data []byte) (pictureFormat, error) {
 		return pictureFormat{"WebP", decodeWebP}, nil
 	case isTIFF(data):
 		return pictureFormat{"TIFF", decodeTIFF}, nil
+	case len(data) >= 3 && data[0] == 'P' && data[1] >= '1' && data[1] <= '6' && (data[2] <= ' ' || data[2] == '#'):
+		return pictureFormat{"PNM", decodePNM}, nil
 	case at(0, "BM") && len(data) >= 18 && binary.LittleEndian.Uint32(data[14:]) <= 124: // a header size, not prose
 		return pictureFormat{"BMP", decodeBMP}, nil
 	}
@@ -261,12 +263,6 @@ var foreignPictures = []struct {
 	{0, "\x00\x00\x01\x00", "ICO", "ImageMagick"},
 	{0, "qoif", "QOI", "ffmpeg"},
 	{0, "DDS ", "DDS", "ImageMagick"},
-	{0, "P1\n", "PBM", "ffmpeg"},
-	{0, "P2\n", "PGM", "ffmpeg"},
-	{0, "P3\n", "PPM", "ffmpeg"},
-	{0, "P4\n", "PBM", "ffmpeg"},
-	{0, "P5\n", "PGM", "ffmpeg"},
-	{0, "P6\n", "PPM", "ffmpeg"},
 }
 
 // pictureReader counts for pictureError how far a decoder came.

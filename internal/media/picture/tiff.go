@@ -63,7 +63,7 @@ func (t *tiffFile) picture(o Options, info *Info) (*vision.Picture, error) {
 		return nil, t.corrupt("%d samples a pixel, and %d colours", t.samples, colours)
 	case t.kind == tiffSigned:
 		return nil, t.unsupported("signed samples of %d bits as a picture", t.bits)
-	case t.bits < 8 && (t.samples > 1 || colours > 1):
+	case t.bits%8 != 0 && (t.samples > 1 || colours > 1):
 		return nil, t.unsupported("%d samples of %d bits a pixel", t.samples, t.bits)
 	case t.photometric == tiffPalette && (t.kind != tiffUnsigned || t.bits > 8 || len(t.tags[tiffColourMap]) < 3<<t.bits):
 		return nil, t.corrupt("a palette of %d numbers for samples of %d bits", len(t.tags[tiffColourMap]), t.bits)
@@ -221,6 +221,17 @@ func (t *tiffFile) reader(o Options, colours int64) (value func(row []byte, i in
 		}, odd
 	case t.bits == 8:
 		return func(row []byte, i int64, _ bool) uint16 { return invert(uint16(row[i]), 255) }, odd
+	case t.bits == 12: // two in three bytes, whatever the byte order
+		return func(row []byte, i int64, _ bool) uint16 {
+			v := binary.BigEndian.Uint16(row[i*12/8:])
+			if i%2 == 0 {
+				v >>= 4
+			}
+			if v = invert(v&0xfff, 0xfff); clip {
+				return v
+			}
+			return v<<4 | v>>8
+		}, odd
 	case t.kind == tiffUnsigned && t.bits == 16:
 		return func(row []byte, i int64, _ bool) uint16 { return invert(t.order.Uint16(row[2*i:]), 65535) }, odd
 	case t.kind == tiffUnsigned:

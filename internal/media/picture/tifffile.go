@@ -5,6 +5,7 @@ import (
 	"compress/zlib"
 	"encoding/binary"
 	"io"
+	"math/bits"
 
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/image/tiff/lzw"
@@ -21,6 +22,7 @@ const (
 	tiffBits          = 258
 	tiffCompression   = 259
 	tiffPhotometric   = 262
+	tiffFillOrder     = 266
 	tiffStripOffsets  = 273
 	tiffOrientation   = 274
 	tiffSamples       = 277
@@ -131,7 +133,7 @@ func openTIFF(data []byte, noun string, admit func(width, height int64) error) (
 		return nil, t.unsupported("samples of format %d; want whole or floating-point numbers", t.kind)
 	case t.kind == tiffFloat && t.bits != 16 && t.bits != 32 && t.bits != 64,
 		t.kind == tiffSigned && t.bits != 8 && t.bits != 16 && t.bits != 32,
-		t.kind == tiffUnsigned && t.bits != 1 && t.bits != 2 && t.bits != 4 && t.bits != 8 && t.bits != 16 && t.bits != 32:
+		t.kind == tiffUnsigned && t.bits != 1 && t.bits != 2 && t.bits != 4 && t.bits != 8 && t.bits != 16 && t.bits != 32 && (t.bits != 12 || noun != "picture"):
 		return nil, t.unsupported("samples of %d bits", t.bits)
 	case t.compression == tiffOldJPEG:
 		return nil, t.unsupported("compressed by JPEG as in 1992 (compression 6)")
@@ -151,7 +153,7 @@ func openTIFF(data []byte, noun string, admit func(width, height int64) error) (
 	default:
 		return nil, t.unsupported("compression %d", t.compression)
 	}
-	if p := t.predictor; p < 1 || p > 3 || p == 3 && t.kind != tiffFloat || p == 2 && (t.kind == tiffFloat || t.bits < 8) {
+	if p := t.predictor; p < 1 || p > 3 || p == 3 && t.kind != tiffFloat || p == 2 && (t.kind == tiffFloat || t.bits%8 != 0) {
 		return nil, t.unsupported("predictor %d with samples of format %d and %d bits", p, t.kind, t.bits)
 	}
 	return t, t.layOut()
@@ -332,6 +334,12 @@ func (t *tiffFile) block(i, offset, count, compression, want int64) ([]byte, err
 		return nil, fault.Corruptf("truncated", "TIFF: strip or tile %d (bytes %d to %d) lies beyond the file's %d bytes; fetch it again", i, offset, offset+count, len(t.data))
 	}
 	b := t.data[offset : offset+count]
+	if t.tag(tiffFillOrder, 1) == 2 { // the first pixel in the lowest bit
+		b = bytes.Clone(b)
+		for k, v := range b {
+			b[k] = bits.Reverse8(v)
+		}
+	}
 	var out []byte
 	var err error
 	switch compression {
