@@ -7,7 +7,6 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
 
 	"prep/configs"
@@ -184,27 +183,12 @@ func (n *network) stem(t *towerSpec, x *Node) *Node {
 // and leaves the axis of C out.
 func patches(x *Node, rows, cols, k, stride int) *Node {
 	d := x.Shape().Dimensions
-	b, channels, height := d[0], d[1], d[2]
+	b, channels := d[0], d[1]
 	if stride == k {
-		if d[3] != cols*k {
-			x = Slice(x, AxisRange(), AxisRange(), AxisRange(), AxisRange(0, cols*k))
+		if d[2] != rows*k || d[3] != cols*k {
+			x = Slice(x, AxisRange(), AxisRange(), AxisRange(0, rows*k), AxisRange(0, cols*k))
 		}
-		// A transposition of the axes, put as a gathering of runs of k pixels: the Go backend moves those whole,
-		// and transposes value by value, which took longer than the products of a small tower. x needs no gradient.
-		from := make([]int32, 0, b*rows*cols*channels*k)
-		for i := range b {
-			for row := range rows {
-				for col := range cols {
-					for c := range channels {
-						for y := range k {
-							from = append(from, int32(((i*channels+c)*height+row*k+y)*cols+col))
-						}
-					}
-				}
-			}
-		}
-		index := Const(x.Graph(), tensors.FromFlatDataAndDimensions(from, b, rows, cols, channels, k, 1))
-		return Gather(Reshape(x, b*channels*height*cols, k), index)
+		return TransposeAllAxes(Reshape(x, b, channels, rows, k, cols, k), 0, 2, 4, 1, 3, 5)
 	}
 	bands := make([]*Node, rows)
 	for i := range bands {

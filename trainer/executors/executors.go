@@ -6,6 +6,7 @@
 package executors
 
 import (
+	"maps"
 	"sync"
 	"unsafe"
 
@@ -27,33 +28,38 @@ var (
 // library computes as it always did. b is any Go backend, to be looked at.
 func Install(b compute.Backend) error {
 	installing.Do(func() {
-		if !kernels.Fast() {
-			return
-		}
 		if installed = matches(b); installed != nil {
 			return
 		}
-		for op, e := range map[compute.OpType]func(executor) executor{
-			compute.OpTypeDotGeneral:     dotGeneral,
-			compute.OpTypeAdd:            binary(kernels.Add),
-			compute.OpTypeSub:            binary(kernels.Sub),
-			compute.OpTypeMul:            binary(kernels.Mul),
-			compute.OpTypeDiv:            binary(kernels.Div),
-			compute.OpTypeExp:            unary(kernels.Exp),
-			compute.OpTypeErf:            unary(kernels.Erf),
-			compute.OpTypeSqrt:           unary(kernels.Sqrt),
-			compute.OpTypeNeg:            unary(kernels.Neg),
+		// These are faster in plain Go, too.
+		take := map[compute.OpType]func(executor) executor{
 			compute.OpTypeTranspose:      transpose,
 			compute.OpTypeReduceSum:      reduceSum,
 			compute.OpTypeReduceMax:      reduceMax,
 			compute.OpTypeBroadcastInDim: broadcastInDim,
-		} {
+		}
+		if kernels.Fast() {
+			maps.Copy(take, map[compute.OpType]func(executor) executor{
+				compute.OpTypeDotGeneral: dotGeneral,
+				compute.OpTypeAdd:        binary(kernels.Add),
+				compute.OpTypeSub:        binary(kernels.Sub),
+				compute.OpTypeMul:        binary(kernels.Mul),
+				compute.OpTypeDiv:        binary(kernels.Div),
+				compute.OpTypeExp:        unary(kernels.Exp),
+				compute.OpTypeErf:        unary(kernels.Erf),
+				compute.OpTypeSqrt:       unary(kernels.Sqrt),
+				compute.OpTypeNeg:        unary(kernels.Neg),
+			})
+		}
+		for op, e := range take {
 			replaced[op] = nodeExecutors[op]
 			setNodeExecutor(op, userPriority, e(replaced[op]))
 		}
 		replacedBuilder = registerDotGeneral.Fn
-		registerDotGeneral.Fn = buildDotGeneral(replacedBuilder)
-		registerDotGeneral.Priority = userPriority
+		if kernels.Fast() {
+			registerDotGeneral.Fn = buildDotGeneral(replacedBuilder)
+			registerDotGeneral.Priority = userPriority
+		}
 	})
 	return installed
 }

@@ -77,9 +77,6 @@ func TestEqualsLibrary(t *testing.T) {
 	if err := Install(b); err != nil {
 		t.Fatal(err)
 	}
-	if !kernels.Fast() {
-		t.Skip("this processor has no kernels")
-	}
 	r := rand.New(rand.NewPCG(1, 2))
 	arg := func(dims ...int) *tensors.Tensor {
 		n := 1
@@ -197,7 +194,7 @@ func TestEqualsLibrary(t *testing.T) {
 			break
 		}
 	}
-	if len(replaced) < 12 {
+	if kernels.Fast() && len(replaced) < 13 || len(replaced) < 4 {
 		t.Errorf("only %d executors are replaced", len(replaced))
 	}
 }

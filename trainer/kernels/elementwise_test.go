@@ -92,6 +92,11 @@ func TestSumAndMaxBitEqual(t *testing.T) {
 		for _, v := range x {
 			want = max(want, v)
 		}
+		plainly(func() {
+			if got := Max(x); got != want && (got == got || want == want) {
+				t.Errorf("plain max of %d is %g, want %g", n, got, want)
+			}
+		})
 		same(t, fmt.Sprint("sum of ", n), []float32{Sum(x)}, []float32{sumPlain(new([lanes]float32), x)})
 		if got := Max(x); got != want && (got == got || want == want) {
 			t.Errorf("max of %d is %g, want %g", n, got, want)

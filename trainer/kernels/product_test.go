@@ -31,11 +31,18 @@ func same(t *testing.T, what string, got, want []float32) {
 	}
 }
 
+// plainly runs f as on a processor without kernels.
+func plainly(f func()) {
+	defer func(t *tile) { chosen = t }(chosen)
+	chosen = nil
+	f()
+}
+
 // Every tile gives the plain form's bits in every layout, however many threads share the work, and writes nothing else.
 func TestProductBitEqual(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	shapes := [][3]int{{0, 3, 4}, {3, 0, 4}, {3, 4, 0}, {1, 1, 1}, {1, 33, 7}, {14, 32, 8}, {15, 48, 9}, {13, 17, 257}, {29, 5, 64}, {6, 16, 512}, {65, 66, 16}, {7, 520, 12}, {170, 24, 20}, {2, 2, 600}}
-	for range 12 {
+	shapes := [][3]int{{0, 3, 4}, {3, 0, 4}, {3, 4, 0}, {1, 1, 1}, {1, 33, 7}, {14, 32, 8}, {15, 48, 9}, {13, 17, 257}, {29, 5, 64}, {6, 16, 260}, {65, 66, 16}, {7, 520, 3}, {170, 24, 5}, {2, 2, 520}}
+	for range 6 {
 		shapes = append(shapes, [3]int{1 + r.IntN(40), 1 + r.IntN(80), 1 + r.IntN(40)})
 	}
 	for number, s := range shapes {
@@ -62,7 +69,7 @@ func TestProductBitEqual(t *testing.T) {
 				productPlain(want[i*m*n:(i+1)*m*n], n, a.from(pa), b.from(pb), m, n, k)
 			})
 			for _, tile := range tiles(t) {
-				for _, threads := range []int{1, 2, 5} {
+				for _, threads := range []int{1, 3} {
 					got := make([]float32, count*m*n+3)
 					for i := range got {
 						got[i] = 77
