@@ -44,38 +44,40 @@ func (l *blockLevels) measure(x []float32) {
 	l.plain(x, done)
 }
 
-// plain fills the blocks from the given one on. Sums run in eight strands, as the vector kernel's.
+// plain fills the blocks from the given one on. Sums run in eight strands, as the vector kernel's. Floats are compared
+// as integers of the same order, which takes no branches.
 func (l *blockLevels) plain(x []float32, from int) {
 	for i := from; i < len(l.sum); i++ {
 		part := x[i*blockLength : min((i+1)*blockLength, len(x))]
-		low, high := part[0], part[0]
+		low, high := int32(math.MaxInt32), int32(math.MinInt32)
+		for r := part; len(r) >= 4; r = r[4:] {
+			v0, v1, v2, v3 := ordered(r[0]), ordered(r[1]), ordered(r[2]), ordered(r[3])
+			low, high = min(low, v0, v1, v2, v3), max(high, v0, v1, v2, v3)
+		}
 		var s0, s1, s2, s3, s4, s5, s6, s7 float32
 		for len(part) >= 8 {
-			v := (*[8]float32)(part)
-			for _, v := range v {
-				if v < low {
-					low = v
-				}
-				if v > high {
-					high = v
-				}
-			}
-			s0, s1, s2, s3 = s0+v[0], s1+v[1], s2+v[2], s3+v[3]
-			s4, s5, s6, s7 = s4+v[4], s5+v[5], s6+v[6], s7+v[7]
+			s0, s1, s2, s3 = s0+part[0], s1+part[1], s2+part[2], s3+part[3]
+			s4, s5, s6, s7 = s4+part[4], s5+part[5], s6+part[6], s7+part[7]
 			part = part[8:]
 		}
 		strand := [8]float32{s0, s1, s2, s3, s4, s5, s6, s7}
 		for j, v := range part {
-			if v < low {
-				low = v
-			}
-			if v > high {
-				high = v
-			}
+			low, high = min(low, ordered(v)), max(high, ordered(v))
 			strand[j] += v
 		}
-		l.low[i], l.high[i], l.sum[i] = low, high, foldStrands(&strand)
+		l.low[i], l.high[i], l.sum[i] = disordered(low), disordered(high), foldStrands(&strand)
 	}
+}
+
+// ordered is an integer for each float, in their order.
+func ordered(v float32) int32 {
+	i := int32(math.Float32bits(v))
+	return i ^ int32(uint32(i>>31)>>1)
+}
+
+// disordered is the float of what ordered gives.
+func disordered(i int32) float32 {
+	return math.Float32frombits(uint32(i ^ int32(uint32(i>>31)>>1)))
 }
 
 func foldStrands(s *[8]float32) float32 {
