@@ -113,14 +113,14 @@ func (d *decoder) decode(o Options) error {
 	if err == nil && !d.begun() {
 		return d.errorf("no picture before the end marker")
 	}
-	if err == nil && !d.allowDamage && d.smoothed() {
-		return &UnsupportedError{"a progressive picture whose finer scans are missing, which libjpeg smooths,"}
-	}
+	smooth := err == nil && d.smoothed()
 	for i := range d.comp {
 		switch c := &d.comp[i]; {
 		case c.plane == nil: // nothing has begun
 		case !c.seen: // no scan had it
 			c.grey()
+		case smooth:
+			c.smooth(d.mcusY)
 		case d.progressive:
 			c.reconstruct()
 		}
@@ -128,9 +128,8 @@ func (d *decoder) decode(o Options) error {
 	return err
 }
 
-// smoothed reports that libjpeg-turbo would guess coefficients from the blocks around ("block smoothing"): a
-// progressive picture has all its means, and of the nine coefficients after them some were not sent to the last bit.
-// What it shows then is no decoding of what is there.
+// smoothed reports whether coefficients are guessed from the blocks around: a progressive picture has all its means,
+// and of the nine coefficients after them some were not sent to the last bit.
 func (d *decoder) smoothed() bool {
 	if !d.progressive {
 		return false
@@ -138,8 +137,8 @@ func (d *decoder) smoothed() bool {
 	missing := false
 	for i := range d.comp {
 		c := &d.comp[i]
-		if c.sent[0] == 0 {
-			return false // no means, nothing to guess from
+		if c.sent[0] == 0 || !c.guessable() {
+			return false // nothing to guess from
 		}
 		for _, bits := range c.sent[1:10] {
 			missing = missing || bits != 1
