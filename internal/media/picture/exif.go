@@ -50,7 +50,7 @@ func exifOrientation(b []byte) int {
 			v = uint32(e[8])
 		case 3: // SHORT, the standard's
 			v = uint32(order.Uint16(e[8:]))
-		case 4: // LONG
+		case 4, 9: // LONG, and SLONG as some cameras write it
 			v = order.Uint32(e[8:])
 		}
 		if v >= 1 && v <= 8 {
