@@ -6,6 +6,9 @@
 set -euo pipefail
 here=$(realpath "$(dirname "$0")") root=$(realpath "$(dirname "$0")/../..")
 mkdir -p "$1" && dir=$(realpath "$1") && shift
+for program in apt-get dpkg-deb espeak-ng go; do
+	command -v "$program" >/dev/null || { echo "build.sh needs $program (Debian 12 has it)" >&2; exit 1; }
+done
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 [ -x "$dir/venv/bin/python" ] || python3 -m venv "$dir/venv"
 "$dir/venv/bin/pip" install -q -r "$here/requirements.txt"
