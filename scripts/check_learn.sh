@@ -14,7 +14,7 @@ prep=$(realpath "${2:?usage: scripts/check_learn.sh WORKDIR PREP}")
 here=$(cd "$(dirname "$0")" && pwd)
 seeds=${SEEDS:-0 1 2}
 few=()
-if [ -n "${SHORT:-}" ]; then seeds=0 few=(--scenes 96 --epochs 4); fi
+if [ -n "${SHORT:-}" ]; then seeds=0 few=(--scenes 48 --epochs 4); fi
 mkdir -p "$work"
 say() { printf '\n== %s\n' "$*"; }
 

@@ -18,6 +18,11 @@ import (
 // heldScenes are the scenes that training never sees, of 768.
 const heldScenes = 216
 
+// trainTakes are the renditions of a scene that are trained on. With one only, as many steps are seen three times as
+// often: the training items are then learnt by heart, and of the scenes held out fewer are found (62 % instead of 77 %
+// from their words, with seed 1).
+var trainTakes = []int{0, 1, 2}
+
 // What a run of demo --learn is to reach.
 const (
 	learnText   = 0.65 // R@1 of text to image
@@ -58,13 +63,13 @@ func (s *session) learn(c *cli.Context, dir string) error {
 	var evaluate []string
 	commands := [][]string{}
 	for _, set := range []struct {
-		name string
-		take int
-		list []scenes.Scene
-	}{{"train", 0, train}, {"held-out", 0, held}, {"held-out-again", 1, held}} {
+		name  string
+		list  []scenes.Scene
+		takes []int
+	}{{"train", train, trainTakes}, {"held-out", held, []int{0}}, {"held-out-again", held, []int{1}}} {
 		src, out := filepath.Join(dir, "scenes", set.name), filepath.Join(dir, "shards", set.name)
-		s.logf("%s: files of %d scenes", src, len(set.list))
-		if err := scenes.Write(c.Context, src, seed, set.take, set.list); err != nil {
+		s.logf("%s: files of %d scenes, renditions of each: %d", src, len(set.list), len(set.takes))
+		if err := scenes.Write(c.Context, src, seed, set.list, set.takes...); err != nil {
 			if c.Context.Err() != nil {
 				return err
 			}

@@ -87,10 +87,17 @@ func read(t *testing.T, dir string) map[string][]byte {
 func TestWrite(t *testing.T) {
 	write := func(seed uint64, take int) map[string][]byte {
 		dir := filepath.Join(t.TempDir(), "scenes")
-		if err := Write(context.Background(), dir, seed, take, All()[100:106]); err != nil {
+		if err := Write(context.Background(), dir, seed, All()[100:106], take); err != nil {
 			t.Fatal(err)
 		}
 		return read(t, dir)
+	}
+	both := t.TempDir()
+	if err := Write(context.Background(), both, 1, All()[100:106], 0, 1); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(read(t, both)); n != 2*6*5+1 {
+		t.Errorf("%d files of two renditions, want ten of each scene and the manifest", n)
 	}
 	first, again, take, seed := write(1, 0), write(1, 0), write(1, 1), write(2, 0)
 	if len(first) != 6*5+1 {
@@ -133,7 +140,7 @@ func TestWrite(t *testing.T) {
 	}
 	cancelled, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := Write(cancelled, t.TempDir(), 1, 0, All()); err == nil {
+	if err := Write(cancelled, t.TempDir(), 1, All(), 0); err == nil {
 		t.Error("a cancelled context is not heeded")
 	}
 }

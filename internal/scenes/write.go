@@ -35,25 +35,26 @@ type entry struct {
 	Labels  []string `json:"labels"`
 }
 
-// Write makes the files of one rendition of each scene in a new folder. take tells renditions of a scene apart.
-// The label of an item is its scene's name.
-func Write(ctx context.Context, dir string, seed uint64, take int, list []Scene) error {
+// Write makes the files of a rendition of each scene for each of the takes, which tell renditions of a scene apart,
+// in a new folder. The label of an item is its scene's name.
+func Write(ctx context.Context, dir string, seed uint64, list []Scene, takes ...int) error {
 	for _, m := range []string{"image", "audio", "depth", "thermal", "imu"} {
 		if err := os.MkdirAll(filepath.Join(dir, m), 0o777); err != nil {
 			return err
 		}
 	}
-	entries, errs := make([]entry, len(list)), make([]error, len(list))
+	entries := make([]entry, len(list)*len(takes))
+	errs := make([]error, len(entries))
 	next := make(chan int)
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
 			for i := range next {
-				entries[i], errs[i] = writeScene(dir, seed, take, list[i])
+				entries[i], errs[i] = writeScene(dir, seed, takes[i/len(list)], list[i%len(list)])
 			}
 		})
 	}
-	for i := range list {
+	for i := range entries {
 		if ctx.Err() != nil {
 			break
 		}
