@@ -2,7 +2,7 @@
 # Makes filters/learned.trees from nothing, with the figures of docs/metrics.md: build.sh DIR [TRAIN OPTIONS]
 # In DIR, an empty folder or that of an earlier run that was cut off, it leaves packages, clips, traits, the
 # Python environment and train.log. Debian 12 with espeak-ng,
-# 5 GB of disk, about 10 minutes of one core.
+# 5 GB of disk, about 13 minutes of one core.
 set -euo pipefail
 here=$(realpath "$(dirname "$0")") root=$(realpath "$(dirname "$0")/../..")
 mkdir -p "$1" && dir=$(realpath "$1") && shift
