@@ -60,36 +60,15 @@ func binary(op kernels.Op) func(executor) executor {
 				return out, nil
 			}
 			// The innermost loop is the kernel's.
-			lenA, lenB := max(inner.n*inner.a, 1), max(inner.n*inner.b, 1)
+			lenA, lenB := max(inner.N*inner.A, 1), max(inner.N*inner.B, 1)
 			if len(loops) == 0 {
-				kernels.Parallel(inner.n, 1, func(from, to int) {
-					kernels.Binary(op, v[from:to], part(a, from, to, inner.a), part(b, from, to, inner.b))
+				kernels.Parallel(inner.N, 1, func(from, to int) {
+					kernels.Binary(op, v[from:to], part(a, from, to, inner.A), part(b, from, to, inner.B))
 				})
 				return out, nil
 			}
-			kernels.Parallel(len(v)/inner.n, inner.n, func(first, end int) {
-				at := make([]int, len(loops))
-				atA, atB := 0, 0
-				for i, rest := len(loops)-1, first; i >= 0; i-- {
-					at[i] = rest % loops[i].n
-					rest /= loops[i].n
-					atA += at[i] * loops[i].a
-					atB += at[i] * loops[i].b
-				}
-				for row := first; row < end; row++ {
-					kernels.Binary(op, v[row*inner.n:(row+1)*inner.n], a[atA:atA+lenA], b[atB:atB+lenB])
-					for i := len(loops) - 1; i >= 0; i-- {
-						at[i]++
-						atA += loops[i].a
-						atB += loops[i].b
-						if at[i] < loops[i].n {
-							break
-						}
-						at[i] = 0
-						atA -= loops[i].n * loops[i].a
-						atB -= loops[i].n * loops[i].b
-					}
-				}
+			kernels.Each(loops, inner.N, func(row, atA, atB int) {
+				kernels.Binary(op, v[row*inner.N:(row+1)*inner.N], a[atA:atA+lenA], b[atB:atB+lenB])
 			})
 			return out, nil
 		}
@@ -104,14 +83,9 @@ func part(v []float32, from, to, step int) []float32 {
 	return v[from:to]
 }
 
-// A repeat is an axis of a result and how far the operands' elements lie from each other along it, 0 where one is
-// repeated.
-type repeat struct{ n, a, b int }
-
 // repeats finds the loops of an operation on two operands, neighbours that behave alike taken as one; the innermost
-// apart. An operand of one element may have any rank. The innermost loop must be long enough for a kernel, unless there
-// is nothing around it.
-func repeats(out, a, b []int) (loops []repeat, inner repeat, ok bool) {
+// apart. An operand of one element may have any rank. It fails where the innermost values do not lie beside each other.
+func repeats(out, a, b []int) (loops []kernels.Loop, inner kernels.Loop, ok bool) {
 	single := func(dims []int) bool {
 		return !slices.ContainsFunc(dims, func(n int) bool { return n != 1 })
 	}
@@ -144,19 +118,19 @@ func repeats(out, a, b []int) (loops []repeat, inner repeat, ok bool) {
 		if n == 1 {
 			continue
 		}
-		next := repeat{n, stepA[i], stepB[i]}
-		if k := len(loops) - 1; k >= 0 && loops[k].a == next.a*n && loops[k].b == next.b*n {
-			next.n *= loops[k].n
+		next := kernels.Loop{N: n, A: stepA[i], B: stepB[i]}
+		if k := len(loops) - 1; k >= 0 && loops[k].A == next.A*n && loops[k].B == next.B*n {
+			next.N *= loops[k].N
 			loops[k] = next
 			continue
 		}
 		loops = append(loops, next)
 	}
 	if len(loops) == 0 {
-		return nil, repeat{1, 0, 0}, true
+		return nil, kernels.Loop{N: 1}, true
 	}
 	inner, loops = loops[len(loops)-1], loops[:len(loops)-1]
-	return loops, inner, inner.a <= 1 && inner.b <= 1
+	return loops, inner, inner.A <= 1 && inner.B <= 1
 }
 
 // transpose moves values.
@@ -264,7 +238,7 @@ func broadcastInDim(original executor) executor {
 		if !ok || !also || n.Shape.IsDynamic() || len(axes) != len(dims) || len(x) == 0 || n.Shape.Size() == 0 {
 			return original(backend, n, inputs, owned)
 		}
-		// From the inside: what is repeated as a whole, and what each of its elements is repeated by.
+		// The operand with an axis of 1 wherever it is repeated.
 		as := make([]int, n.Shape.Rank())
 		for i := range as {
 			as[i] = 1
@@ -280,21 +254,14 @@ func broadcastInDim(original executor) executor {
 		if err != nil {
 			return nil, err
 		}
-		kernels.Parallel(len(v)/inner.n, inner.n, func(first, end int) {
-			for row := first; row < end; row++ {
-				at := 0
-				for i, rest := len(loops)-1, row; i >= 0; i-- {
-					at += rest % loops[i].n * loops[i].a
-					rest /= loops[i].n
-				}
-				to := v[row*inner.n : (row+1)*inner.n]
-				if inner.a == 1 {
-					copy(to, x[at:])
-					continue
-				}
-				for i := range to {
-					to[i] = x[at]
-				}
+		kernels.Each(loops, inner.N, func(row, at, _ int) {
+			to := v[row*inner.N : (row+1)*inner.N]
+			if inner.A == 1 {
+				copy(to, x[at:])
+				return
+			}
+			for i := range to {
+				to[i] = x[at]
 			}
 		})
 		return out, nil

@@ -86,7 +86,7 @@ type layout struct {
 	m, n, k    int
 	aRow, aCol int
 	bRow, bCol int
-	batch      kernels.Batch
+	batch      []kernels.Loop
 }
 
 // plan finds the strides of a product. It fails where axes that are taken together do not lie at one distance.
@@ -103,7 +103,7 @@ func plan(a, aContracting, aBatch, b, bContracting, bBatch []int) (layout, bool)
 		ok[2] = false
 	}
 	for i, axis := range aBatch {
-		p.batch = append(p.batch, struct{ N, A, B int }{a[axis], sa[axis], sb[bBatch[i]]})
+		p.batch = append(p.batch, kernels.Loop{N: a[axis], A: sa[axis], B: sb[bBatch[i]]})
 	}
 	return p, ok[0] && ok[1] && ok[2]
 }
@@ -163,10 +163,10 @@ func dotGeneral(original executor) executor {
 			p, _ = plan(inputs[0].RawShape.Dimensions, d.LHSContractingAxes, d.LHSBatchAxes, inputs[1].RawShape.Dimensions, d.RHSContractingAxes, d.RHSBatchAxes)
 		case plain:
 			p.aRow, p.aCol, p.bRow, p.bCol = p.k, 1, p.n, 1
-			p.batch = kernels.Batch{{N: d.BatchSize, A: p.m * p.k, B: p.k * p.n}}
+			p.batch = []kernels.Loop{{N: d.BatchSize, A: p.m * p.k, B: p.k * p.n}}
 		case turned:
 			p.aRow, p.aCol, p.bRow, p.bCol = p.k, 1, 1, p.k
-			p.batch = kernels.Batch{{N: d.BatchSize, A: p.m * p.k, B: p.k * p.n}}
+			p.batch = []kernels.Loop{{N: d.BatchSize, A: p.m * p.k, B: p.k * p.n}}
 		default:
 			return original(backend, n, inputs, owned)
 		}

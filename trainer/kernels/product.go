@@ -61,15 +61,11 @@ func Name() string {
 	return chosen.name
 }
 
-// A Batch is a series of products: product (i0, i1, ...) takes its operands the sum of i*A and of i*B behind the first
-// ones', and its result follows the previous one's.
-type Batch []struct{ N, A, B int }
-
-// Product computes c = a b for a [m, k] and b [k, n], row after row, for each of a batch, where products follow each
-// other in c. Its operands must not overlap c.
-func Product(c []float32, a, b Matrix, m, n, k int, batch Batch) {
+// Product computes c = a b for a [m, k] and b [k, n], row after row, for each of a batch, whose loops say where
+// its operands lie behind the first ones; products follow each other in c. Its operands must not overlap c.
+func Product(c []float32, a, b Matrix, m, n, k int, batch []Loop) {
 	if chosen == nil {
-		eachOf(batch, func(i, pa, pb int) {
+		walk(batch, 0, combinations(batch), func(i, pa, pb int) {
 			productPlain(c[i*m*n:(i+1)*m*n], n, a.from(pa), b.from(pb), m, n, k)
 		})
 		return
@@ -79,37 +75,9 @@ func Product(c []float32, a, b Matrix, m, n, k int, batch Batch) {
 
 func (a Matrix) from(at int) Matrix { return Matrix{a.Data[at:], a.Row, a.Col} }
 
-// eachOf calls f for each product of a batch with the places of its operands.
-func eachOf(batch Batch, f func(i, a, b int)) {
-	count := batch.count()
-	at := make([]int, len(batch))
-	for i := range count {
-		pa, pb := 0, 0
-		for j, s := range batch {
-			pa += at[j] * s.A
-			pb += at[j] * s.B
-		}
-		f(i, pa, pb)
-		for j := len(batch) - 1; j >= 0; j-- {
-			if at[j]++; at[j] < batch[j].N {
-				break
-			}
-			at[j] = 0
-		}
-	}
-}
-
-func (batch Batch) count() int {
-	n := 1
-	for _, s := range batch {
-		n *= s.N
-	}
-	return n
-}
-
 // product divides the work among threads: products of a batch if there are enough, else columns or rows of each.
-func (t *tile) product(c []float32, a, b Matrix, m, n, k int, batch Batch, threads int) {
-	count := batch.count()
+func (t *tile) product(c []float32, a, b Matrix, m, n, k int, batch []Loop, threads int) {
+	count := combinations(batch)
 	if m == 0 || n == 0 || count == 0 {
 		return
 	}
@@ -120,7 +88,7 @@ func (t *tile) product(c []float32, a, b Matrix, m, n, k int, batch Batch, threa
 	threads = min(threads, max(1, count*m*n*k/threadWork))
 	if threads == 1 {
 		s := scratches.Get().(*scratch)
-		eachOf(batch, func(i, pa, pb int) {
+		walk(batch, 0, count, func(i, pa, pb int) {
 			t.block(s, c[i*m*n:(i+1)*m*n], n, a.from(pa), b.from(pb), m, n, k)
 		})
 		scratches.Put(s)
@@ -128,7 +96,7 @@ func (t *tile) product(c []float32, a, b Matrix, m, n, k int, batch Batch, threa
 	}
 	type part struct{ i, a, b, row, rows, col, cols int }
 	var parts []part
-	eachOf(batch, func(i, pa, pb int) {
+	walk(batch, 0, count, func(i, pa, pb int) {
 		if count >= 4*threads || count%threads == 0 {
 			parts = append(parts, part{i, pa, pb, 0, m, 0, n})
 			return

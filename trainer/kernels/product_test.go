@@ -61,11 +61,11 @@ func TestProductBitEqual(t *testing.T) {
 				a, b = Matrix{Row: 2*k + 1, Col: 2}, Matrix{Row: 3*n + 1, Col: 3}
 			}
 			sizeA, sizeB := max(1, m)*a.Row+max(1, k)*a.Col, max(1, k)*b.Row+max(1, n)*b.Col
-			batch := Batch{{2, sizeA, 0}, {1 + number%3, 2 * sizeA, sizeB}}
+			batch := []Loop{{2, sizeA, 0}, {1 + number%3, 2 * sizeA, sizeB}}
 			a.Data, b.Data = values(r, 8*sizeA, wild), values(r, 4*sizeB, wild)
-			count := batch.count()
+			count := combinations(batch)
 			want := make([]float32, count*m*n)
-			eachOf(batch, func(i, pa, pb int) {
+			walk(batch, 0, combinations(batch), func(i, pa, pb int) {
 				productPlain(want[i*m*n:(i+1)*m*n], n, a.from(pa), b.from(pb), m, n, k)
 			})
 			for _, tile := range tiles(t) {

@@ -17,38 +17,38 @@ func Transpose(out, x []float32, dims, permutation []int) {
 		stride[axis] = n
 		n *= dims[axis]
 	}
-	var loops []loop // in the order of out
+	var loops []Loop // in the order of out; A is of x, B of out
 	for _, axis := range axes {
-		if k := len(loops) - 1; k >= 0 && loops[k].from == stride[axis]*dims[axis] {
-			loops[k].n *= dims[axis]
-			loops[k].from = stride[axis]
+		if k := len(loops) - 1; k >= 0 && loops[k].A == stride[axis]*dims[axis] {
+			loops[k].N *= dims[axis]
+			loops[k].A = stride[axis]
 		} else {
-			loops = append(loops, loop{n: dims[axis], from: stride[axis]})
+			loops = append(loops, Loop{N: dims[axis], A: stride[axis]})
 		}
 	}
 	for i, n := len(loops)-1, 1; i >= 0; i-- {
-		loops[i].to = n
-		n *= loops[i].n
+		loops[i].B = n
+		n *= loops[i].N
 	}
 	if len(loops) == 0 || len(loops) == 1 {
 		copy(out, x)
 		return
 	}
 	last := len(loops) - 1
-	if loops[last].from == 1 { // whole runs move
-		run := loops[last].n
-		each(loops[:last], len(x)/run, run, func(from, to int) { copy(out[to:to+run], x[from:]) })
+	if loops[last].A == 1 { // whole runs move
+		run := loops[last].N
+		Each(loops[:last], run, func(_, from, to int) { copy(out[to:to+run], x[from:]) })
 		return
 	}
 	// The axis that is the last of x and the one that is the last of out are turned.
 	wide := 0
 	for i, l := range loops {
-		if l.from == 1 {
+		if l.A == 1 {
 			wide = i
 		}
 	}
 	rows, cols := loops[last], loops[wide]
-	var rest []loop
+	var rest []Loop
 	for i, l := range loops {
 		if i != last && i != wide {
 			rest = append(rest, l)
@@ -56,53 +56,22 @@ func Transpose(out, x []float32, dims, permutation []int) {
 	}
 	// One large matrix is cut, so that there is something to share.
 	const band = 64
-	if rows.n > band && rows.n%8 == 0 {
-		pieces := rows.n / band
-		rest = append(rest, loop{n: pieces, from: band * rows.from, to: band * rows.to})
-		each(rest, len(x)/band/cols.n, band*cols.n, func(from, to int) {
-			turn(out[to:], cols.to, x[from:], rows.from, band, cols.n)
+	if rows.N > band && rows.N%8 == 0 {
+		pieces := rows.N / band
+		rest = append(rest, Loop{pieces, band * rows.A, band * rows.B})
+		Each(rest, band*cols.N, func(_, from, to int) {
+			turn(out[to:], cols.B, x[from:], rows.A, band, cols.N)
 		})
-		left := rows.n - pieces*band
+		left := rows.N - pieces*band
 		if left > 0 {
-			each(rest[:len(rest)-1], len(x)/rows.n/cols.n, left*cols.n, func(from, to int) {
-				turn(out[to+pieces*band:], cols.to, x[from+pieces*band*rows.from:], rows.from, left, cols.n)
+			Each(rest[:len(rest)-1], left*cols.N, func(_, from, to int) {
+				turn(out[to+pieces*band:], cols.B, x[from+pieces*band*rows.A:], rows.A, left, cols.N)
 			})
 		}
 		return
 	}
-	each(rest, len(x)/rows.n/cols.n, rows.n*cols.n, func(from, to int) {
-		turn(out[to:], cols.to, x[from:], rows.from, rows.n, cols.n)
-	})
-}
-
-// A loop is an axis of a transposition, and how far its elements lie from each other on both sides.
-type loop struct{ n, from, to int }
-
-// each calls f with the places of every combination of loops, count in all, each worth cost values.
-func each(loops []loop, count, cost int, f func(from, to int)) {
-	Parallel(count, cost, func(first, end int) {
-		at := make([]int, len(loops))
-		from, to := 0, 0
-		for i, rest := len(loops)-1, first; i >= 0; i-- {
-			at[i] = rest % loops[i].n
-			rest /= loops[i].n
-			from += at[i] * loops[i].from
-			to += at[i] * loops[i].to
-		}
-		for range end - first {
-			f(from, to)
-			for i := len(loops) - 1; i >= 0; i-- {
-				at[i]++
-				from += loops[i].from
-				to += loops[i].to
-				if at[i] < loops[i].n {
-					break
-				}
-				at[i] = 0
-				from -= loops[i].n * loops[i].from
-				to -= loops[i].n * loops[i].to
-			}
-		}
+	Each(rest, rows.N*cols.N, func(_, from, to int) {
+		turn(out[to:], cols.B, x[from:], rows.A, rows.N, cols.N)
 	})
 }
 
