@@ -208,14 +208,20 @@ func choosePins(ctx context.Context, samples []sample.Sample, cfg *configs.Confi
 		return nil, fault.Environmentf("image.scaled needs libjpeg-turbo (Debian: libturbojpeg0), and the pictures are to be decoded by Go; install it, or leave image.scaled off")
 	}
 	for _, l := range soundLibraries(cfg, tools) {
-		switch {
-		case sounds[l.format] == 0: // content that its name hides is decoded by Go
-		case l.choice == "go" || l.choice == "auto" && l.have == "":
+		if sounds[l.format] == 0 {
+			continue // content that its name hides is decoded by Go
+		}
+		if l.choice == "go" {
 			pins[l.pin] = "go"
-		case l.have == "":
+			continue
+		}
+		switch have := l.have(); {
+		case have == "" && l.choice == "auto":
+			pins[l.pin] = "go"
+		case have == "":
 			return nil, fault.Environmentf("audio.%s is %s, and this machine has none that works (Debian: %s); install it or choose go", l.pin, l.choice, l.debian)
 		default:
-			pins[l.pin] = l.have
+			pins[l.pin] = have
 		}
 	}
 	switch {
@@ -232,15 +238,16 @@ func choosePins(ctx context.Context, samples []sample.Sample, cfg *configs.Confi
 
 // soundLibrary is a library that may decode a format of sound in Go's place.
 type soundLibrary struct {
-	pin, format    string // of the plan's pins and the configuration's audio; of the registry
-	choice, have   string // as configured; as named here, "" for none
-	debian, absent string // the package; what the machine lacks
+	pin, format    string        // of the plan's pins and the configuration's audio; of the registry
+	choice         string        // as configured
+	have           func() string // what it is named by here, "" for none; decodes a sound to find out
+	debian, absent string        // the package; what the machine lacks
 }
 
 func soundLibraries(cfg *configs.Config, tools *media.Tools) []soundLibrary {
 	return []soundLibrary{
-		{"mp3", "MP3", cfg.Audio.MP3, tools.MP3Library(), "libmpg123-0", "libmpg123"},
-		{"vorbis", "Ogg", cfg.Audio.Vorbis, tools.VorbisLibrary(), "libvorbis0a", "libvorbis"},
+		{"mp3", "MP3", cfg.Audio.MP3, tools.MP3Library, "libmpg123-0", "libmpg123"},
+		{"vorbis", "Ogg", cfg.Audio.Vorbis, tools.VorbisLibrary, "libvorbis0a", "libvorbis"},
 	}
 }
 
@@ -253,12 +260,16 @@ func (p *Plan) checkPins(tools *media.Tools) error {
 		return fault.Environmentf("the plan pins libjpeg-turbo, which this machine lacks (Debian: libturbojpeg0)")
 	}
 	for _, l := range soundLibraries(&p.Config, tools) {
-		switch v := p.Pins[l.pin]; {
-		case v == "" || v == "go" || v == l.have:
-		case l.have == "":
+		v := p.Pins[l.pin]
+		if v == "" || v == "go" {
+			continue
+		}
+		switch l.have() {
+		case v:
+		case "":
 			return fault.Environmentf("the plan pins %s, and this machine has no %s that works (Debian: %s)", v, l.absent, l.debian)
 		default:
-			return fault.Environmentf("the plan pins %s, and this machine's gives other bits (%s): another version or build", v, l.have)
+			return fault.Environmentf("the plan pins %s, and this machine's gives other bits (%s): another version or build", v, l.have())
 		}
 	}
 	switch v := p.Pins["ffmpeg"]; {

@@ -24,7 +24,7 @@ func (s *session) demoCommand() *cli.Command {
 			"sounds, depth, heat and motion share what the scene is; ingests and validates them, trains the preset scenes, and measures\n" +
 			"on combinations of shape, colour, motion and size that training had not seen. Every command is printed. docs/training.md\n" +
 			"says what is generated and what is reached. On two cores with AVX2 or AVX-512 it takes about six minutes, and\n" +
-			"2.5 GB of disk.",
+			"2 GB of disk.",
 		Flags: []cli.Flag{jsonFlag,
 			&cli.StringFlag{Name: "dir", Value: "prep-demo", Usage: "work in this new or empty `DIR`"},
 			&cli.IntFlag{Name: "epochs", Usage: "epochs of training (default: the preset's)"},

@@ -128,7 +128,8 @@ func findProgram(name string) (string, bool) {
 
 // ffmpegVersion runs `ffmpeg -version`, whose first line is "ffmpeg version WORD Copyright ...".
 func ffmpegVersion(ctx context.Context, ffmpeg string) (string, bool) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	// A program that hangs is given up; one that waits for an overloaded machine is not.
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, ffmpeg, "-version")
 	cmd.WaitDelay = time.Second
