@@ -67,11 +67,18 @@ func weighLanes(w *kWeight, pieces *[segments][]float32, state *weighing) {
 	n := len(pieces[0])
 	for s := 0; s < segments; s += 8 {
 		p := (*[8][]float32)(pieces[s:])
-		for r := 0; r < n; r += 8 {
+		for r := 0; r < n && n >= 8; r += 8 {
 			r = min(r, n-8)
 			at := func(i int) *[8]float32 { return (*[8]float32)(p[i][r:]) }
 			to := func(i int) *[8]float32 { return (*[8]float32)(turned[r+i][s:]) }
 			mel.Transpose(at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7), to(0), to(1), to(2), to(3), to(4), to(5), to(6), to(7))
+		}
+	}
+	if n < 8 { // what is left of a step
+		for s, piece := range pieces {
+			for r, v := range piece {
+				turned[r][s] = v
+			}
 		}
 	}
 	w.lanes(turned[:n], state)

@@ -37,7 +37,8 @@ func TestVectorWeightIsBitEqual(t *testing.T) {
 	needVector(t)
 	defer func(v *kernels) { vector = v }(vector)
 	lanes := vector
-	for _, rate := range []int{8000, 16000, 44100} {
+	// 100 ms of 20,500 Hz and the next are eight pieces of 256 samples and 2, 7, 8 and 9 more.
+	for _, rate := range []int{8000, 16000, 44100, 20500, 20550, 20560, 20570} {
 		for _, steps := range []int{4, 7, 12} {
 			x := gauss(steps*rate/10+17, 0.3, 4)
 			clear(x[:100])
