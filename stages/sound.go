@@ -66,7 +66,7 @@ func readSound(ctx context.Context, p *Processor, s *sample.Sample, part *sample
 	if err != nil {
 		return nil, err
 	}
-	snd, err := file.Decode(p.limitSound(seg))
+	snd, err := file.DecodeChannels(p.limitSound(seg))
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +100,7 @@ func (p *Processor) newSound(snd *media.Sound, s *sample.Sample, part *sample.Pa
 	s.Notes = append(s.Notes, out.lengthNotes(seg, p.limitSound(seg))...)
 	switch {
 	case p.Config.Audio.Channel == "mean":
-		planes = [][]float32{mixDown(planes)}
+		planes = [][]float32{media.MixDown(planes)}
 	case p.Config.Audio.Mean != "imagebind": // only the original's mean looks at the other channels
 		planes = planes[:1]
 	}
@@ -135,29 +135,6 @@ func (d *sound) lengthNotes(wanted, decoded media.Segment) (notes []string) {
 		notes = append(notes, fmt.Sprintf("cut at audio.max_seconds (%g s)", decoded.End-decoded.Start))
 	}
 	return notes
-}
-
-// mixDown averages the channels in place of the first.
-func mixDown(planes [][]float32) []float32 {
-	if len(planes) == 1 {
-		return planes[0]
-	}
-	mono, scale := planes[0], 1/float32(len(planes))
-	if len(planes) == 2 { // nearly always
-		right := planes[1][:len(mono)]
-		for i, v := range mono {
-			mono[i] = (v + right[i]) * scale
-		}
-		return mono
-	}
-	for i := range mono {
-		var sum float32
-		for _, c := range planes {
-			sum += c[i]
-		}
-		mono[i] = sum * scale
-	}
-	return mono
 }
 
 // segmentOfSound decides whether a file is cut to the listed segment: a recording about as long as the segment

@@ -142,22 +142,46 @@ func plain16(dst []float32, src []byte) {
 	}
 }
 
-// read decodes n samples from an offset of the file, a block at a time so that the raw bytes never double
-// the memory.
+// pcmBlock is how many samples are decoded at a time: the raw bytes never double the memory, and stay in the
+// processor's cache.
+const pcmBlock = 1 << 14
+
+// read decodes n samples from an offset of the file.
 func (p pcm) read(in *infile.File, offset, n int64) ([]float32, error) {
-	const block = 1 << 14 // samples
 	out := newSamples(n)
-	raw := make([]byte, min(n, block)*int64(p.bytes))
-	for rest := out; len(rest) > 0; {
-		m := min(len(rest), block)
-		b := raw[:m*p.bytes]
-		if k, err := in.ReadAt(b, offset); err != nil && !(errors.Is(err, io.EOF) && k == len(b)) {
-			return nil, in.Error(err)
+	rest := out
+	err := p.blocks(in, offset, n, pcmBlock, func(raw []byte) {
+		m := len(raw) / p.bytes
+		p.decode(rest[:m], raw)
+		rest = rest[m:]
+	})
+	return out, err
+}
+
+// readPlanes decodes n frames from an offset of the file to [channels][n].
+func (p pcm) readPlanes(in *infile.File, offset, n int64, channels int) ([][]float32, error) {
+	planes, at := newPlanes(channels, n), 0
+	frames := make([]float32, min(n, int64(pcmBlock/channels))*int64(channels))
+	err := p.blocks(in, offset, n*int64(channels), len(frames), func(raw []byte) {
+		x := frames[:len(raw)/p.bytes]
+		p.decode(x, raw)
+		takeApart(planes, at, x)
+		at += len(x) / channels
+	})
+	return planes, err
+}
+
+// blocks reads n samples from an offset of the file, a block of so many at a time.
+func (p pcm) blocks(in *infile.File, offset, n int64, block int, use func(raw []byte)) error {
+	raw := make([]byte, min(n, int64(block))*int64(p.bytes))
+	for end := offset + n*int64(p.bytes); offset < end; offset += int64(len(raw)) {
+		raw = raw[:min(int64(len(raw)), end-offset)]
+		if k, err := in.ReadAt(raw, offset); err != nil && !(errors.Is(err, io.EOF) && k == len(raw)) {
+			return in.Error(err)
 		}
-		p.decode(rest[:m], b)
-		rest, offset = rest[m:], offset+int64(len(b))
+		use(raw)
 	}
-	return out, nil
+	return nil
 }
 
 // ITU-T G.711: eight-bit logarithmic samples, expanded to 13 (A) and 14 (mu) bits in the upper part of 16.

@@ -28,3 +28,17 @@ func separatePairs(left, right, pairs []float32) int {
 	}
 	return n
 }
+
+// average8 puts the means of n pairs of samples, a positive multiple of 8, in place of the left ones.
+//
+//go:noescape
+func average8(left, right *float32, n int)
+
+// averagePairs averages eight pairs at a time and returns how many it did.
+func averagePairs(left, right []float32) int {
+	n := min(len(left), len(right)) &^ 7
+	if n > 0 {
+		average8(&left[0], &right[0], n)
+	}
+	return n
+}

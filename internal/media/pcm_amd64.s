@@ -61,3 +61,31 @@ pairs:
 	SUBQ $8, CX
 	JNZ pairs
 	RET
+
+// func average8(left, right *float32, n int)
+//
+// SSE2 only.
+TEXT ·average8(SB), NOSPLIT, $0-24
+	MOVQ left+0(FP), DI
+	MOVQ right+8(FP), SI
+	MOVQ n+16(FP), CX
+	MOVL $0x3f000000, AX // 0.5
+	MOVL AX, X4
+	SHUFPS $0, X4, X4
+
+means:
+	MOVUPS (DI), X0
+	MOVUPS 16(DI), X1
+	MOVUPS (SI), X2
+	MOVUPS 16(SI), X3
+	ADDPS X2, X0
+	ADDPS X3, X1
+	MULPS X4, X0
+	MULPS X4, X1
+	MOVUPS X0, (DI)
+	MOVUPS X1, 16(DI)
+	ADDQ $32, DI
+	ADDQ $32, SI
+	SUBQ $8, CX
+	JNZ means
+	RET

@@ -7,3 +7,5 @@ func convert16([]float32, []byte) int { return 0 }
 
 // separatePairs leaves all to separate.
 func separatePairs(_, _, _ []float32) int { return 0 }
+
+func averagePairs(_, _ []float32) int { return 0 }

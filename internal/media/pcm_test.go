@@ -2,6 +2,7 @@ package media
 
 import (
 	"encoding/binary"
+	"math"
 	"testing"
 )
 
@@ -50,6 +51,81 @@ func TestSeparate(t *testing.T) {
 			for i := range m {
 				if l[i] != float32(from+2*i) || r[i] != float32(from+2*i+1) {
 					t.Fatalf("pair %d of %d is %v, %v", i, m, l[i], r[i])
+				}
+			}
+		}
+	}
+}
+
+// TestMixDown: every length of two channels, and other numbers of them.
+func TestMixDown(t *testing.T) {
+	for _, channels := range []int{1, 2, 3, 6} {
+		for n := range 40 {
+			planes, want := newPlanes(channels, int64(n)), make([]float32, n)
+			for i := range n {
+				for c := range planes {
+					planes[c][i] = float32(i*c) - 0.25*float32(i)
+					want[i] += planes[c][i]
+				}
+				want[i] *= 1 / float32(channels)
+			}
+			equal(t, MixDown(planes), want)
+		}
+	}
+}
+
+// TestDecodeChannels: the channels are those of Decode, over the ends of blocks and in segments, and so are the errors.
+func TestDecodeChannels(t *testing.T) {
+	for _, channels := range []int{1, 2, 3, 7} {
+		for _, form := range []struct {
+			tag  int
+			bits int
+		}{{1, 8}, {1, 16}, {1, 24}, {3, 32}} {
+			frames := 3*pcmBlock/channels + 11
+			data := make([]byte, frames*channels*form.bits/8)
+			for i := range data {
+				data[i] = byte(i * i >> 3)
+			}
+			if form.tag == 3 {
+				for i := range frames * channels {
+					binary.LittleEndian.PutUint32(data[4*i:], math.Float32bits(float32(i)/1e6))
+				}
+			}
+			path := write(t, "x.wav", wavOf{tag: form.tag, bits: form.bits, channels: channels, rate: 16000, data: data}.build())
+			for _, seg := range []Segment{{}, {0.1, 0.2}, {0.3, 60}} {
+				file, err := (&Tools{}).OpenSound(t.Context(), path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				whole, err := file.Decode(seg)
+				if err != nil {
+					t.Fatal(err)
+				}
+				apart, err := file.DecodeChannels(seg)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if apart.Seconds() != whole.Seconds() || apart.Seconds() == 0 || apart.MissingSeconds != whole.MissingSeconds {
+					t.Errorf("%v s and %v s missing, not %v and %v", apart.Seconds(), apart.MissingSeconds, whole.Seconds(), whole.MissingSeconds)
+				}
+				for c, plane := range apart.Channels() {
+					equal(t, plane, whole.Channels()[c])
+				}
+				apart.Release()
+				whole.Release()
+				file.Close()
+			}
+			if form.tag == 3 {
+				binary.LittleEndian.PutUint32(data[4*(5*channels+channels-1):], 0x7fc00000)
+				path := write(t, "nan.wav", wavOf{tag: form.tag, bits: form.bits, channels: channels, rate: 16000, data: data}.build())
+				file, err := (&Tools{}).OpenSound(t.Context(), path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, err = file.Decode(Segment{})
+				_, other := file.DecodeChannels(Segment{})
+				if err == nil || other == nil || err.Error() != other.Error() {
+					t.Errorf("%v, and %v", err, other)
 				}
 			}
 		}

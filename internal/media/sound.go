@@ -71,34 +71,55 @@ type Sound struct {
 	// Notes say, each in a few words, what was odd about the file but did not prevent decoding.
 	Notes []string
 
-	planes [][]float32 // that Channels has made
+	planes [][]float32 // [channels][frames], once they have been taken apart
 }
 
 // Seconds is the length of what was decoded.
-func (s *Sound) Seconds() float64 { return float64(s.NumFrames()) / float64(s.SourceRate) }
-
-// Channels returns a planar copy: [channels][frames]. Its memory is the sound's, for [Sound.Release] to take back.
-func (s *Sound) Channels() [][]float32 {
-	n := s.SourceChannels
-	frames := len(s.Data) / n
-	planes := make([][]float32, n)
-	for c := range planes {
-		planes[c] = newSamples(int64(frames))
+func (s *Sound) Seconds() float64 {
+	frames := s.NumFrames()
+	if s.planes != nil {
+		frames = len(s.planes[0])
 	}
-	s.planes = append(s.planes, planes...)
-	switch n {
+	return float64(frames) / float64(s.SourceRate)
+}
+
+// Channels returns the sound as [channels][frames]. Its memory is the sound's, for [Sound.Release] to take back; that
+// of one channel is Data.
+func (s *Sound) Channels() [][]float32 {
+	if s.SourceChannels == 1 && s.planes == nil {
+		return [][]float32{s.Data}
+	}
+	if s.planes == nil {
+		s.planes = newPlanes(s.SourceChannels, int64(len(s.Data)/s.SourceChannels))
+		takeApart(s.planes, 0, s.Data)
+	}
+	return s.planes
+}
+
+// newPlanes returns memory for [channels][frames], whatever is in it.
+func newPlanes(channels int, frames int64) [][]float32 {
+	planes := make([][]float32, channels)
+	for c := range planes {
+		planes[c] = newSamples(frames)
+	}
+	return planes
+}
+
+// takeApart puts interleaved samples into the planes, from frame `at` on.
+func takeApart(planes [][]float32, at int, x []float32) {
+	n := len(planes)
+	switch frames := len(x) / n; n {
 	case 1:
-		copy(planes[0], s.Data)
+		copy(planes[0][at:], x)
 	case 2:
-		separate(planes[0], planes[1], s.Data)
+		separate(planes[0][at:at+frames], planes[1][at:at+frames], x)
 	default:
 		for c, plane := range planes {
-			for i := range plane {
-				plane[i] = s.Data[i*n+c]
+			for i := range frames {
+				plane[at+i] = x[i*n+c]
 			}
 		}
 	}
-	return planes
 }
 
 // separate takes the channels of interleaved stereo apart.
@@ -112,6 +133,32 @@ func plainSeparate(left, right, pairs []float32) {
 	right, pairs = right[:len(left)], pairs[:2*len(left)]
 	for i := range left {
 		left[i], right[i] = pairs[2*i], pairs[2*i+1]
+	}
+}
+
+// MixDown averages the channels of a sound, [channels][frames], in place of the first.
+func MixDown(planes [][]float32) []float32 {
+	mono := planes[0]
+	if len(planes) == 2 { // nearly always
+		n := averagePairs(mono, planes[1])
+		plainAverage(mono[n:], planes[1][n:])
+		return mono
+	}
+	scale := 1 / float32(len(planes))
+	for i, sum := range mono {
+		for _, c := range planes[1:] {
+			sum += c[i]
+		}
+		mono[i] = sum * scale
+	}
+	return mono
+}
+
+// plainAverage puts the means of pairs in place of the left ones without help from the processor.
+func plainAverage(left, right []float32) {
+	right = right[:len(left)]
+	for i, v := range left {
+		left[i] = (v + right[i]) * 0.5
 	}
 }
 
@@ -266,11 +313,21 @@ func declaredHint(s *Sound) string {
 func (s *Sound) checkFinite(path string) error {
 	for i, v := range s.Data {
 		if !(v >= -maxSample && v <= maxSample) {
-			return fault.Corruptf("non_finite_audio", "%s: sample %d of channel %d is %v",
-				path, i/s.SourceChannels, i%s.SourceChannels, v)
+			return nonFinite(path, i/s.SourceChannels, i%s.SourceChannels, v)
+		}
+	}
+	for c, plane := range s.planes {
+		for i, v := range plane {
+			if !(v >= -maxSample && v <= maxSample) {
+				return nonFinite(path, i, c, v)
+			}
 		}
 	}
 	return nil
+}
+
+func nonFinite(path string, at, channel int, v float32) error {
+	return fault.Corruptf("non_finite_audio", "%s: sample %d of channel %d is %v", path, at, channel, v)
 }
 
 // DecodeSound decodes a segment of the first audio track of a file. The content decides how, not the
@@ -318,6 +375,11 @@ type soundDecoder interface {
 	length() (declared, there int64, rate int, err error)
 	// decode gives a segment. It can be called again.
 	decode(t *Tools, seg Segment) (*Sound, error)
+}
+
+// planarDecoder can give the channels without Data.
+type planarDecoder interface {
+	decodePlanes(t *Tools, seg Segment) (*Sound, error)
 }
 
 // OpenSound opens a file for [Recording.Length] and [Recording.Decode], which then read its headers once for
@@ -433,14 +495,30 @@ func (r *Recording) Length() (l Length, err error) {
 }
 
 // Decode decodes a segment as [Tools.DecodeSound] does.
-func (r *Recording) Decode(seg Segment) (s *Sound, err error) {
+func (r *Recording) Decode(seg Segment) (*Sound, error) {
+	return r.decode(seg, func(d soundDecoder) (*Sound, error) { return d.decode(r.tools, seg) })
+}
+
+// DecodeChannels is Decode for [Sound.Channels] alone: of formats that can be taken apart as they are read, Data stays
+// empty, which saves writing all samples out and reading them again.
+func (r *Recording) DecodeChannels(seg Segment) (*Sound, error) {
+	return r.decode(seg, func(d soundDecoder) (*Sound, error) {
+		if d, ok := d.(planarDecoder); ok {
+			return d.decodePlanes(r.tools, seg)
+		}
+		return d.decode(r.tools, seg)
+	})
+}
+
+// decode calls the decoder, if there is one that takes the file, or else ffmpeg.
+func (r *Recording) decode(seg Segment, call func(soundDecoder) (*Sound, error)) (s *Sound, err error) {
 	defer r.in.Settle(&err)
 	defer infile.Recover(r.in.Path, &err)
 	if err := seg.check(r.in.Path); err != nil {
 		return nil, err
 	}
 	if r.decoder != nil {
-		s, err = r.decoder.decode(r.tools, seg)
+		s, err = call(r.decoder)
 	}
 	switch {
 	case r.decoder != nil && !r.handOn(err):

@@ -248,6 +248,21 @@ func (w pcmFile) length() (declared, there int64, rate int, err error) {
 }
 
 func (w pcmFile) decode(t *Tools, seg Segment) (*Sound, error) {
+	return w.cut(t, seg, func(s *Sound, offset, frames int64) (err error) {
+		s.Data, err = w.pcm.read(w.in, offset, frames*int64(w.channels))
+		return err
+	})
+}
+
+func (w pcmFile) decodePlanes(t *Tools, seg Segment) (*Sound, error) {
+	return w.cut(t, seg, func(s *Sound, offset, frames int64) (err error) {
+		s.planes, err = w.pcm.readPlanes(w.in, offset, frames, w.channels)
+		return err
+	})
+}
+
+// cut finds where the frames of a segment lie, and has them read.
+func (w pcmFile) cut(t *Tools, seg Segment, read func(s *Sound, offset, frames int64) error) (*Sound, error) {
 	s := newSound(w.soundFormat)
 	s.Notes = slices.Clone(w.notes)
 	if w.streamed {
@@ -260,8 +275,7 @@ func (w pcmFile) decode(t *Tools, seg Segment) (*Sound, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := int64(w.channels)
-	if s.Data, err = w.pcm.read(w.in, w.offset+first*n*int64(w.pcm.bytes), (last-first)*n); err != nil {
+	if err := read(s, w.offset+first*int64(w.channels*w.pcm.bytes), last-first); err != nil {
 		return nil, err
 	}
 	if w.kind == pcmFloat {
