@@ -40,28 +40,12 @@ func MeasurePicture(chw []uint8, size int) sample.Metrics {
 	digest := sha256.Sum256(chw)
 	m["image_sha256"] = hex.EncodeToString(digest[:])
 	luma := make([]uint8, n)
-	red, green, blue := chw[:n], chw[n:][:n], chw[2*n:][:n]
-	var levels [256]int
-	for i, r := range red {
-		l := uint8((19595*uint32(r) + 38470*uint32(green[i]) + 7471*uint32(blue[i]) + 1<<15) >> 16)
-		luma[i] = l
-		levels[l]++
-	}
+	lumaOf(luma, chw)
 	m["image_laplacian_var"] = laplacianVariance(luma, size)
-	m["image_entropy_bits"] = entropy(&levels, n)
+	m["image_entropy_bits"] = entropy(luma)
 	spread := 0.0
 	for c := range 3 {
-		var sum, squares uint64
-		for plane := chw[c*n:][:n]; len(plane) > 0; {
-			row := plane[:min(len(plane), 4096)] // of which the squares fit 32 bits
-			plane = plane[len(row):]
-			var s, q uint32
-			for _, v := range row {
-				s += uint32(v)
-				q += uint32(v) * uint32(v)
-			}
-			sum, squares = sum+uint64(s), squares+uint64(q)
-		}
+		sum, squares := sumSquares(chw[c*n:][:n])
 		spread = max(spread, math.Sqrt(float64(uint64(n)*squares-sum*sum))/float64(n))
 	}
 	m["image_spread"] = spread
@@ -71,28 +55,62 @@ func MeasurePicture(chw []uint8, size int) sample.Metrics {
 	return m
 }
 
+// lumaOf is Pillow's L of planes r, g, b.
+func lumaOf(luma, chw []uint8) {
+	n := len(luma)
+	red, green, blue := chw[:n], chw[n:][:n], chw[2*n:][:n]
+	for i := lumaVector(luma, red, green, blue); i < n; i++ {
+		luma[i] = uint8((19595*uint32(red[i]) + 38470*uint32(green[i]) + 7471*uint32(blue[i]) + 1<<15) >> 16)
+	}
+}
+
+// sumSquares is the sum of the samples and that of their squares.
+func sumSquares(x []uint8) (sum, squares uint64) {
+	n, sum, squares := squaresVector(x)
+	for _, v := range x[n:] {
+		sum += uint64(v)
+		squares += uint64(v) * uint64(v)
+	}
+	return sum, squares
+}
+
 // laplacianVariance is the variance of l(x-1,y) + l(x+1,y) + l(x,y-1) + l(x,y+1) - 4 l(x,y) over all pixels
 // but the border's.
 func laplacianVariance(luma []uint8, size int) float64 {
 	var sum, squares int64
 	for y := 1; y < size-1; y++ {
 		up, row, down := luma[(y-1)*size:][:size], luma[y*size:][:size], luma[(y+1)*size:][:size]
-		for x := 1; x < size-1; x++ {
+		n, s, q := laplacianVector(up, row, down)
+		for x := n + 1; x < size-1; x++ {
 			v := int64(up[x]) + int64(down[x]) + int64(row[x-1]) + int64(row[x+1]) - 4*int64(row[x])
-			sum += v
-			squares += v * v
+			s += v
+			q += v * v
 		}
+		sum, squares = sum+s, squares+q
 	}
 	n := int64(size-2) * int64(size-2)
 	return float64(n*squares-sum*sum) / float64(n*n)
 }
 
-// entropy is -sum p log2 p, rounded to a millionth: the last bits of a logarithm are the machine's own.
-func entropy(levels *[256]int, n int) float64 {
+// entropy is -sum p log2 p of the levels, rounded to a millionth: the last bits of a logarithm are the machine's own.
+func entropy(luma []uint8) float64 {
+	// Four tables: neighbours are often alike, and a count would wait for the one before.
+	var counts [4][256]int32
+	whole := len(luma) &^ 3
+	for i := 0; i < whole; i += 4 {
+		four := luma[i : i+4 : i+4]
+		counts[0][four[0]]++
+		counts[1][four[1]]++
+		counts[2][four[2]]++
+		counts[3][four[3]]++
+	}
+	for _, l := range luma[whole:] {
+		counts[0][l]++
+	}
 	h := 0.0
-	for _, k := range levels {
-		if k > 0 {
-			p := float64(k) / float64(n)
+	for l := range 256 {
+		if k := counts[0][l] + counts[1][l] + counts[2][l] + counts[3][l]; k > 0 {
+			p := float64(k) / float64(len(luma))
 			h -= float64(p * math.Log2(p))
 		}
 	}

@@ -244,6 +244,56 @@ func TestDuplicatesFindAllThatAreNear(t *testing.T) {
 	}
 }
 
+// What eight and sixteen pixels at a time give is what one at a time does, at every length and for the extremes.
+func TestPictureSums(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	fills := map[string]func() uint8{
+		"any":      func() uint8 { return uint8(r.Uint32()) },
+		"extremes": func() uint8 { return uint8(255 * (r.Uint32() & 1)) },
+		"white":    func() uint8 { return 255 },
+	}
+	for name, fill := range fills {
+		for _, n := range []int{0, 1, 7, 8, 15, 16, 17, 40, 224, 65535, 65536, 65552, 140003} {
+			chw := make([]uint8, 3*n)
+			for i := range chw {
+				chw[i] = fill()
+			}
+			luma := make([]uint8, n)
+			lumaOf(luma, chw)
+			var wantSum, wantSquares uint64
+			for i, l := range luma {
+				want := (19595*uint32(chw[i]) + 38470*uint32(chw[n+i]) + 7471*uint32(chw[2*n+i]) + 1<<15) >> 16
+				if uint32(l) != want {
+					t.Fatalf("%s: luma %d of %d is %d, not %d", name, i, n, l, want)
+				}
+				wantSum += uint64(chw[i])
+				wantSquares += uint64(chw[i]) * uint64(chw[i])
+			}
+			if sum, squares := sumSquares(chw[:n]); sum != wantSum || squares != wantSquares {
+				t.Errorf("%s: the sums of %d are %d and %d, not %d and %d", name, n, sum, squares, wantSum, wantSquares)
+			}
+		}
+		for size := 3; size < 300; size += 1 + size/20 {
+			luma := make([]uint8, size*size)
+			for i := range luma {
+				luma[i] = fill()
+			}
+			at := func(x, y int) float64 { return float64(luma[y*size+x]) }
+			sum, squares, n := 0.0, 0.0, float64((size-2)*(size-2))
+			for y := 1; y < size-1; y++ {
+				for x := 1; x < size-1; x++ {
+					v := at(x-1, y) + at(x+1, y) + at(x, y-1) + at(x, y+1) - 4*at(x, y)
+					sum += v
+					squares += v * v
+				}
+			}
+			if got, want := laplacianVariance(luma, size), (n*squares-sum*sum)/(n*n); math.Abs(got-want) > 1e-9*want {
+				t.Errorf("%s: the variance of %d x %d is %v, not %v", name, size, size, got, want)
+			}
+		}
+	}
+}
+
 func BenchmarkMeasurePicture(b *testing.B) {
 	p := paint(scene)
 	for b.Loop() {
