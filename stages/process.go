@@ -1,6 +1,7 @@
 package stages
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -197,8 +198,11 @@ func (p *Processor) readWhole(part *sample.Part) ([]byte, error) {
 		return nil, err
 	}
 	limit := p.Config.Ingest.MaxFileMB << 20
+	tooLarge := func(size int64) error {
+		return fault.Corruptf("too_large", "%s has %d bytes, more than ingest.max_file_mb (%d MiB)", part.Path, size, p.Config.Ingest.MaxFileMB)
+	}
 	if part.Size > limit {
-		return nil, fault.Corruptf("too_large", "%s has %d bytes, more than ingest.max_file_mb (%d MiB)", part.Path, part.Size, p.Config.Ingest.MaxFileMB)
+		return nil, tooLarge(part.Size)
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -208,11 +212,14 @@ func (p *Processor) readWhole(part *sample.Part) ([]byte, error) {
 		return nil, fault.Corruptf("unreadable", "%s: %w", part.Path, err)
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
+	data := bytes.NewBuffer(make([]byte, 0, part.Size+bytes.MinRead)) // the size as listed: it may have grown
+	switch n, err := data.ReadFrom(io.LimitReader(f, limit+1)); {
+	case err != nil:
 		return nil, fault.Corruptf("unreadable", "%s: %w", part.Path, err)
+	case n > limit:
+		return nil, tooLarge(n)
 	}
-	return data, nil
+	return data.Bytes(), nil
 }
 
 // withoutRoot takes this machine's path of the source out of a message: the ledger's bytes must not depend
