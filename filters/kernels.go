@@ -4,8 +4,6 @@ package filters
 type kernels struct {
 	// summarise fills the blocks of whole length, as blockLevels.plain, and says how many.
 	summarise func(x []float32, l *blockLevels) (done int)
-	// weigh is kWeight.plain.
-	weigh func(w *kWeight, pieces *[segments][]float32, state *weighing)
 	// centre is clipFigures.plainCentre of the short frames that it says.
 	centre func(c *clipFigures, x []float32, mean float32) (done int)
 	// cells is clipFigures.plainCells.

@@ -131,11 +131,7 @@ func (w *kWeight) stepPowers(planes [][]float32, step int, power [2][]float64) {
 				}
 				pieces[s] = planes[s/lanes][at+from : at+to]
 			}
-			if vector != nil {
-				vector.weigh(w, &pieces, &state)
-			} else {
-				w.plain(&pieces, &state)
-			}
+			w.weighPieces(&pieces, &state)
 			for s, v := range state.sum {
 				sum[s] += float64(v)
 			}

@@ -16,7 +16,7 @@ var vector = func() *kernels {
 	if !archsimd.X86.AVX2() {
 		return nil
 	}
-	return &kernels{summarise: summariseLanes, weigh: weighLanes, centre: centreLanes, cells: cellLanes, column: columnLanes, decibels: decibelLanes}
+	return &kernels{summarise: summariseLanes, centre: centreLanes, cells: cellLanes, column: columnLanes, decibels: decibelLanes}
 }()
 
 // Scalar floats between vector instructions cost some processors a thousand cycles while the upper halves
@@ -59,75 +59,6 @@ func summariseLanes(x []float32, l *blockLevels) int {
 	}
 	archsimd.ClearAVXUpperBits()
 	return done
-}
-
-// weighLanes turns the pieces, so that the samples of one time lie together, and filters all segments at once.
-func weighLanes(w *kWeight, pieces *[segments][]float32, state *weighing) {
-	turned := turning.Get().(*[weighPiece][segments]float32)
-	n := len(pieces[0])
-	for s := 0; s < segments; s += 8 {
-		p := (*[8][]float32)(pieces[s:])
-		for r := 0; r < n && n >= 8; r += 8 {
-			r = min(r, n-8)
-			at := func(i int) *[8]float32 { return (*[8]float32)(p[i][r:]) }
-			to := func(i int) *[8]float32 { return (*[8]float32)(turned[r+i][s:]) }
-			mel.Transpose(at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7), to(0), to(1), to(2), to(3), to(4), to(5), to(6), to(7))
-		}
-	}
-	if n < 8 { // what is left of a step
-		for s, piece := range pieces {
-			for r, v := range piece {
-				turned[r][s] = v
-			}
-		}
-	}
-	w.lanes(turned[:n], state)
-	turning.Put(turned)
-}
-
-// turning keeps the scratch of weighLanes.
-var turning = sync.Pool{New: func() any { return new([weighPiece][segments]float32) }}
-
-//go:noinline
-func (w *kWeight) lanes(x [][segments]float32, state *weighing) {
-	broadcast := archsimd.BroadcastFloat32x8
-	b1, b2, a1, a2, c, d := broadcast(w.b1), broadcast(w.b2), broadcast(w.a1), broadcast(w.a2), broadcast(w.c), broadcast(w.d)
-	still := broadcast(restless)
-	s1, s2, t, u := load8(state.s1[:8]), load8(state.s2[:8]), load8(state.t[:8]), load8(state.u[:8])
-	p1, p2, q, r := load8(state.s1[8:]), load8(state.s2[8:]), load8(state.t[8:]), load8(state.u[8:])
-	var sum, other vec8
-	for i := range x {
-		v := load8(x[i][:8]).Add(still)
-		y := v.Add(s1)
-		s1 = b1.Mul(v).Add(s2).Sub(a1.Mul(y))
-		s2 = b2.Mul(v).Sub(a2.Mul(y))
-		z := y.Sub(t)
-		t = t.Add(d.Mul(u)).Add(c.Mul(z))
-		u = u.Add(z)
-		z = z.Add(still)
-		sum = sum.Add(z.Mul(z))
-
-		v = load8(x[i][8:]).Add(still)
-		y = v.Add(p1)
-		p1 = b1.Mul(v).Add(p2).Sub(a1.Mul(y))
-		p2 = b2.Mul(v).Sub(a2.Mul(y))
-		z = y.Sub(q)
-		q = q.Add(d.Mul(r)).Add(c.Mul(z))
-		r = r.Add(z)
-		z = z.Add(still)
-		other = other.Add(z.Mul(z))
-	}
-	s1.Store((*[8]float32)(state.s1[:8]))
-	s2.Store((*[8]float32)(state.s2[:8]))
-	t.Store((*[8]float32)(state.t[:8]))
-	u.Store((*[8]float32)(state.u[:8]))
-	sum.Store((*[8]float32)(state.sum[:8]))
-	p1.Store((*[8]float32)(state.s1[8:]))
-	p2.Store((*[8]float32)(state.s2[8:]))
-	q.Store((*[8]float32)(state.t[8:]))
-	r.Store((*[8]float32)(state.u[8:]))
-	other.Store((*[8]float32)(state.sum[8:]))
-	archsimd.ClearAVXUpperBits()
 }
 
 func centreLanes(c *clipFigures, x []float32, mean float32) int {

@@ -33,34 +33,6 @@ func TestVectorSummaryIsBitEqual(t *testing.T) {
 	}
 }
 
-func TestVectorWeightIsBitEqual(t *testing.T) {
-	needVector(t)
-	defer func(v *kernels) { vector = v }(vector)
-	lanes := vector
-	// 100 ms of 20,500 Hz and the next are eight pieces of 256 samples and 2, 7, 8 and 9 more.
-	for _, rate := range []int{8000, 16000, 44100, 20500, 20550, 20560, 20570} {
-		for _, steps := range []int{4, 7, 12} {
-			x := gauss(steps*rate/10+17, 0.3, 4)
-			clear(x[:100])
-			w := newKWeight(rate)
-			for channels := 1; channels <= 2; channels++ {
-				planes := [][]float32{x, gauss(len(x), 0.1, 5)}[:channels]
-				var got, want [2][]float64
-				for i := range got {
-					got[i], want[i] = make([]float64, steps), make([]float64, steps)
-				}
-				vector = lanes
-				w.stepPowers(planes, rate/10, got)
-				vector = nil
-				w.stepPowers(planes, rate/10, want)
-				if !slices.Equal(got[0], want[0]) || !slices.Equal(got[1], want[1]) {
-					t.Fatalf("%d Hz, %d steps: %v, plain %v", rate, steps, got, want)
-				}
-			}
-		}
-	}
-}
-
 func TestVectorDecibelsAreBitEqual(t *testing.T) {
 	needVector(t)
 	x := make([]float64, 1003)

@@ -1,0 +1,5 @@
+//go:build !amd64
+
+package filters
+
+func (w *kWeight) weighPieces(pieces *[segments][]float32, state *weighing) { w.plain(pieces, state) }
