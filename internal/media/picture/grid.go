@@ -77,12 +77,12 @@ func (d *Decoder) DecodeGrid(data []byte, maxPixels int64) (g *Grid, err error) 
 	case at("\xff\xd8\xff"):
 		format = "JPEG"
 		return d.decodeJPEGGrid(data, maxPixels)
-	case at("\x89HDF\r\n\x1a\n"):
-		return nil, fault.Unsupportedf("unsupported_grid", "HDF5 (also MATLAB 7.3, as NYU's labelled set) is not read; save each map as PNG or NPY")
+	case at("\x89HDF\r\n\x1a\n"), at("MATLAB 7.3"): // which is HDF5 behind a line of text
+		return nil, fault.Unsupportedf("unsupported_grid", "HDF5 (also MATLAB 7.3, as NYU's labelled set) is not read; save each map as NPY: numpy.save(\"0000.npy\", h5py.File(\"FILE\")[\"dataset\"][:]) does it in Python, docs/modalities.md has NYU's")
 	case at("MATLAB 5.0"):
-		return nil, fault.Unsupportedf("unsupported_grid", "MATLAB files are not read; save the map as PNG or NPY")
+		return nil, fault.Unsupportedf("unsupported_grid", "MATLAB files are not read; save the map as NPY: numpy.save(\"0000.npy\", scipy.io.loadmat(\"FILE\")[\"depth\"]) does it in Python")
 	case at("PK\x03\x04"):
-		return nil, fault.Unsupportedf("unsupported_grid", "a ZIP archive (NPZ?) is not read; save the one array as NPY")
+		return nil, fault.Unsupportedf("unsupported_grid", "a ZIP archive (NPZ?) is not read; save the one array as NPY: numpy.save(\"0000.npy\", numpy.load(\"FILE\")[\"depth\"]) does it in Python")
 	case len(data) < 8:
 		return nil, fault.Corruptf("truncated", "the file is cut off after %d bytes", len(data))
 	}

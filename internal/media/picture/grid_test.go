@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,7 +44,8 @@ func TestDecodeGrid(t *testing.T) {
 		{"f32.npy", real, 32, true}, {"f16.npy", real, 16, true}, {"f64_fortran.npy", real, 64, true},
 		{"u16_chw.npy", whole, 16, false}, {"u16_hwc.npy", whole, 16, false}, {"i32_big.npy", whole, 32, false},
 		{"f32_zip.exr", real, 32, true}, {"f16_zips.exr", real, 16, true}, {"f32_rle.exr", real, 32, true},
-		{"f32_none.exr", real, 32, true}, {"u32_rgbz.exr", whole, 32, false},
+		{"f32_none.exr", real, 32, true}, {"u32_rgbz.exr", whole, 32, false}, {"f32_piz.exr", real, 32, true},
+		{"f32_pxr24.exr", real, 32, true}, {"f32_b44.exr", real, 32, true}, {"f16_piz_tiles.exr", real, 16, true}, {"f32_parts.exr", real, 32, true},
 		{"u16.pgm", whole, 16, false}, {"little.pfm", real, 32, true}, {"big.pfm", real, 32, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -63,6 +65,39 @@ func TestDecodeGrid(t *testing.T) {
 	}
 }
 
+// What formula has no exact stand-in for: samples that B44 rounds, as OpenEXR's own library reads them, and PIZ of
+// more values than 14 bits can number.
+func TestDecodeEXR(t *testing.T) {
+	decode := func(name string) *picture.Grid {
+		t.Helper()
+		g, err := new(picture.Decoder).DecodeGrid(readGrid(t, name), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return g
+	}
+	if got, want := decode("b44_half.exr"), decode("b44_half.exr.npy"); !slices.Equal(got.Values, want.Values) {
+		t.Errorf("B44 is not what OpenEXR reads:\n%v\n%v", got.Values[:8], want.Values[:8])
+	}
+	wide := decode("piz_wide.exr")
+	for i, v := range wide.Values {
+		if v != float32(3*i) {
+			t.Fatalf("PIZ: pixel %d of %d x %d is %g", i, wide.Width, wide.Height, v)
+		}
+	}
+	// A renderer that was stopped leaves blocks whose places were never written.
+	stopped := readGrid(t, "f32_zip.exr")
+	table := bytes.Index(stopped, []byte("dataWindow\x00box2i\x00"))
+	for table < len(stopped)-8 && binary.LittleEndian.Uint64(stopped[table:]) != uint64(table+24) { // three blocks, the first behind the table
+		table++
+	}
+	clear(stopped[table+16 : table+24])
+	_, err := new(picture.Decoder).DecodeGrid(stopped, 0)
+	if err == nil || fault.ReasonOf(err) != "truncated" || !strings.Contains(err.Error(), "block 2 of 3 was never written") {
+		t.Errorf("a block that was never written: %v", err)
+	}
+}
+
 // npyHead is an NPY file of a header and nothing behind it.
 func npyHead(header string) []byte {
 	b := []byte("\x93NUMPY\x01\x00")
@@ -74,6 +109,7 @@ func npyHead(header string) []byte {
 func TestMalformedGrids(t *testing.T) {
 	png, tif, npy, exr := readGrid(t, "u16.png"), readGrid(t, "u16_none.tif"), readGrid(t, "f32.npy"), readGrid(t, "f32_zip.exr")
 	tiles, lzw, none, pgm, pfm := readGrid(t, "f32_tiles.tif"), readGrid(t, "u16_lzw.tif"), readGrid(t, "f32_none.exr"), readGrid(t, "u16.pgm"), readGrid(t, "little.pfm")
+	piz, pxr := readGrid(t, "f32_piz.exr"), readGrid(t, "f32_pxr24.exr")
 	window := bytes.Index(exr, []byte("dataWindow\x00box2i\x00")) + len("dataWindow\x00box2i\x00") + 4
 	// The offset of a tag's value in a little-endian TIFF file.
 	tag := func(data []byte, tag uint16) int {
@@ -99,7 +135,8 @@ func TestMalformedGrids(t *testing.T) {
 		{"zeros", make([]byte, 4096), corrupt, "not_grid", "00 00"},
 		{"text", []byte("depth map of the kitchen"), corrupt, "not_grid", "PNG, TIFF, NPY"},
 		{"a NumPy archive", []byte("PK\x03\x04........"), unsupported, "unsupported_grid", "NPZ"},
-		{"a MATLAB file", []byte("MATLAB 5.0 MAT-file"), unsupported, "unsupported_grid", "MATLAB"},
+		{"a MATLAB file", []byte("MATLAB 5.0 MAT-file"), unsupported, "unsupported_grid", "loadmat"},
+		{"NYU's labelled set as published", []byte("MATLAB 7.3 MAT-file"), unsupported, "unsupported_grid", "h5py"},
 		{"NYU's labelled set", []byte("\x89HDF\r\n\x1a\n........"), unsupported, "unsupported_grid", "HDF5"},
 		{"BigTIFF: header alone", []byte("II+\x00\x08\x00\x00\x00"), corrupt, "truncated", "8 bytes"},
 		{"a colour PPM", []byte("P6\n2 2\n255\n............"), unsupported, "unsupported_grid", "three channels"},
@@ -136,9 +173,12 @@ func TestMalformedGrids(t *testing.T) {
 		{"NPY: a vector", append(npyHead("{'descr': '|u1', 'fortran_order': False, 'shape': (4,), }"), 1, 2, 3, 4), unsupported, "unsupported_grid", "[height, width]"},
 		{"NPY: named fields", append(npyHead("{'descr': [('a', '|u1'), ('b', '|u1')], 'fortran_order': False, 'shape': (1, 2), }"), 1, 2, 3, 4), unsupported, "unsupported_grid", "named fields"},
 
-		{"EXR: PIZ", readGrid(t, "piz.exr"), unsupported, "unsupported_grid", "PIZ"},
+		{"EXR: DWA", readGrid(t, "dwaa.exr"), unsupported, "unsupported_grid", "DWAA"},
+		{"EXR: PIZ cut short", splice(piz, len(piz)-1400, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"), corrupt, "corrupt_grid", "block"},
+		{"EXR: PXR24 damaged", splice(pxr, len(pxr)-40, "\xff\xff\xff\xff\xff\xff"), corrupt, "corrupt_grid", "block"},
+		{"EXR: a part without its number of blocks", bytes.ReplaceAll(readGrid(t, "f32_parts.exr"), []byte("chunkCount"), []byte("chunkcount")), corrupt, "corrupt_grid", "chunkCount"},
 		{"EXR: which channel", readGrid(t, "rgba.exr"), unsupported, "unsupported_grid", "A, B, G"},
-		{"EXR: tiled", splice(exr, 5, "\x02"), unsupported, "unsupported_grid", "tiled"},
+		{"EXR: tiles of no size", splice(exr, 5, "\x02"), corrupt, "corrupt_grid", "tiles of 0 x 0"},
 		{"EXR: deep", splice(exr, 5, "\x08"), unsupported, "unsupported_grid", "deep"},
 		{"EXR: header cut off", exr[:60], corrupt, "", "OpenEXR"},
 		{"EXR: a bomb", splice(exr, window+8, "\x00\x00\x10\x00\x00\x00\x10\x00"), unsupported, "too_large", "limit"},

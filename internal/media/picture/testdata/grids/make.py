@@ -43,7 +43,26 @@ exr("f16_zips.exr", OpenEXR.ZIPS_COMPRESSION, Y=real.astype(np.float16))
 exr("f32_rle.exr", OpenEXR.RLE_COMPRESSION, Y=real)
 exr("f32_none.exr", OpenEXR.NO_COMPRESSION, **{"ViewLayer.Depth.Z": real, "ViewLayer.Combined.A": real.astype(np.float16) * 0})
 exr("u32_rgbz.exr", OpenEXR.ZIP_COMPRESSION, R=real, G=real, B=real, Z=whole.astype(np.uint32))
-exr("piz.exr", OpenEXR.PIZ_COMPRESSION, Z=real)
+exr("f32_piz.exr", OpenEXR.PIZ_COMPRESSION, Z=real)
+exr("f32_pxr24.exr", OpenEXR.PXR24_COMPRESSION, Z=real, A=real.astype(np.float16))
+exr("f32_b44.exr", OpenEXR.B44_COMPRESSION, A=real.astype(np.float16), Z=real)
+exr("dwaa.exr", OpenEXR.DWAA_COMPRESSION, Z=real)
+
+def tiles(compression, mode=OpenEXR.ONE_LEVEL):
+    t = OpenEXR.TileDescription()
+    t.xSize, t.ySize, t.mode = 16, 32, mode
+    return {"compression": compression, "type": OpenEXR.tiledimage, "tiles": t}
+
+OpenEXR.File(tiles(OpenEXR.PIZ_COMPRESSION), {"Z": real.astype(np.float16), "A": real}).write("f16_piz_tiles.exr")
+OpenEXR.File([
+    OpenEXR.Part({"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}, {"A": real, "B": real}, name="colour"),
+    OpenEXR.Part(tiles(OpenEXR.ZIP_COMPRESSION), {"Depth.Z": real}, name="depth"),
+]).write("f32_parts.exr")
+# B44 loses half samples: what OpenEXR itself makes of them stands beside.
+exr("b44_half.exr", OpenEXR.B44_COMPRESSION, Z=(np.sin(x / 5) * y).astype(np.float16))
+np.save("b44_half.exr.npy", OpenEXR.File("b44_half.exr").channels()["Z"].pixels)
+# More than 2^14 different values: PIZ's other arithmetic.
+exr("piz_wide.exr", OpenEXR.PIZ_COMPRESSION, Z=np.arange(160 * 130, dtype=np.uint32).reshape(160, 130) * 3)
 exr("rgba.exr", OpenEXR.ZIP_COMPRESSION, A=real, B=real, G=real)
 
 with open("u16.pgm", "wb") as f:
