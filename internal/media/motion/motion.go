@@ -6,17 +6,21 @@ package motion
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/apache/arrow-go/v18/parquet"
 	"github.com/apache/arrow-go/v18/parquet/file"
+	"github.com/apache/arrow-go/v18/parquet/schema"
 
 	"prep/internal/fault"
+	"prep/internal/half"
 	"prep/internal/media/magic"
 	"prep/internal/media/npy"
 )
@@ -54,8 +58,8 @@ type Options struct {
 	Rate float64
 }
 
-// Decode decodes a recording: CSV (comma, semicolon or tab; a # before the header and units in brackets
-// are understood), Parquet, or NPY ([n,6], [6,n], the same with the time as a seventh before them, or named
+// Decode decodes a recording: CSV (separated by commas, semicolons, tabs, bars or spaces; a # before the header,
+// units in brackets and times as ISO 8601 writes them are understood), Parquet, or NPY ([n,6], [6,n], the same with the time as a seventh before them, or named
 // fields). The format is told by the content. Rows without a time are dropped.
 //
 // Errors: Corrupt empty_file, not_motion, corrupt_motion, missing_columns, bad_times, too_few_rows; Unsupported
@@ -87,6 +91,8 @@ type numbers struct {
 	format  string
 	names   []string
 	columns [][]float64
+	// timeUnit is the unit that the file itself states for its times, apart from their name.
+	timeUnit string
 }
 
 // motionColumn is what a column's name says it is.
@@ -100,13 +106,13 @@ const timeChannel = 6
 
 // motionNames are the prefixes that people give to the axes, the more explicit first.
 var motionNames = [2][]string{
-	{"accl", "accel", "acc", "accelerometer", "acceleration", "linear_acceleration", "imu_accel", "imu_acc", "a_rs_s", "a"},
-	{"gyro", "gyr", "gyroscope", "angular_velocity", "rotation_rate", "rotationrate", "angular_rate", "angvel", "imu_gyro", "imu_gyr", "w_rs_s", "omega", "w", "g"},
+	{"accl", "accel", "acc", "accelerometer", "acceleration", "linear_acceleration", "accelerometeracceleration", "imu_accel", "imu_acc", "a_rs_s", "a"},
+	{"gyro", "gyr", "gyroscope", "angular_velocity", "rotation_rate", "rotationrate", "gyrorotation", "angular_rate", "angvel", "imu_gyro", "imu_gyr", "w_rs_s", "omega", "w", "g"},
 }
 
 // timeNames are names of the time, in the order of preference. Ego4D's canonical time is the video's; its
 // component time starts anew with each piece of a recording and is never taken.
-var timeNames = []string{"canonical_timestamp", "timestamp", "timestamps", "time_stamp", "sensor_timestamp", "time", "t", "ts", "seconds_elapsed", "elapsed", "secs", "seconds", "sec", "ms", "utc_timestamp"}
+var timeNames = []string{"canonical_timestamp", "timestamp", "timestamps", "time_stamp", "sensor_timestamp", "time", "t", "ts", "seconds_elapsed", "elapsed", "secs", "seconds", "sec", "ms", "utc_timestamp", "header_stamp", "loggingtime"}
 
 // motionUnits are the endings of names, and units in brackets with their spaces taken out.
 var motionUnits = []struct{ ending, unit string }{
@@ -115,13 +121,18 @@ var motionUnits = []struct{ ending, unit string }{
 	{"deg_s_1", "deg/s"}, {"deg_s", "deg/s"}, {"degs", "deg/s"}, {"dps", "deg/s"}, {"deg", "deg/s"}, {"degps", "deg/s"}, {"°_s", "deg/s"},
 }
 
+// bareName takes off what stands around a name in a header: spaces, quotes, and the signs that make the line a
+// note to other programs.
+func bareName(s string) string { return strings.Trim(s, " \t\r\"'#%\ufeff") }
+
 // plainName brings a column's name to lower case and underscores, and takes a unit in brackets off it.
 func plainName(s string) (name, unit string) {
-	s = strings.ToLower(strings.Trim(s, " \t\"'#\ufeff"))
+	s = strings.ToLower(bareName(s))
 	if i := strings.IndexAny(s, "[("); i > 0 {
 		unit = strings.Trim(s[i:], "[]() ")
 		s = strings.TrimRight(s[:i], " _")
 	}
+	s = strings.TrimPrefix(s, "field.") // of a message, as rostopic echo writes it
 	flat := strings.NewReplacer(" ", "_", ".", "_", "-", "_", "/", "_", ":", "_")
 	return flat.Replace(s), flat.Replace(unit)
 }
@@ -192,7 +203,7 @@ func (o *Options) choose(format string, names []string) (places [7]int, units [7
 		wanted := o.Columns
 		order := []int{timeChannel, 0, 1, 2, 3, 4, 5}[7-len(wanted):]
 		for i, w := range wanted {
-			at := slices.IndexFunc(names, func(n string) bool { return strings.Trim(n, " \t\"'#\ufeff") == w })
+			at := slices.IndexFunc(names, func(n string) bool { return bareName(n) == w })
 			if at < 0 {
 				if n, err := strconv.Atoi(w); err == nil && n >= 0 && n < len(names) {
 					at = n
@@ -210,7 +221,7 @@ func (o *Options) choose(format string, names []string) (places [7]int, units [7
 	}
 	var ranks [7]int
 	for i, n := range names {
-		if strings.Trim(n, " \t\"'#") == "" {
+		if bareName(n) == "" {
 			continue
 		}
 		c, ok := motionColumnOf(n)
@@ -223,6 +234,10 @@ func (o *Options) choose(format string, names []string) (places [7]int, units [7
 		if places[c] < 0 {
 			missing = append(missing, name)
 		}
+	}
+	if len(missing) == 3 || len(missing) == 6 {
+		// Telephones write a file for each sensor.
+		return places, units, fault.Corruptf("missing_columns", "%s: no column of %s among %s; name them by imu.columns, or bring the files of the two sensors into one (docs/modalities.md)", format, strings.Join(missing, ", "), shownNames(names))
 	}
 	if len(missing) > 0 {
 		return places, units, fault.Corruptf("missing_columns", "%s: no column of %s among %s; name them by imu.columns", format, strings.Join(missing, ", "), shownNames(names))
@@ -265,7 +280,11 @@ func (t *numbers) motion(o Options) (*Recording, error) {
 	}
 	m.order()
 	if m.Clocked && len(m.Time) >= 2 {
-		if err := m.scale(t.format, o.TimeUnit, units[timeChannel]); err != nil {
+		stated := units[timeChannel]
+		if t.timeUnit != "" {
+			stated = t.timeUnit
+		}
+		if err := m.scale(t.format, o.TimeUnit, stated); err != nil {
 			return nil, err
 		}
 		m.order() // times that differ in their own unit may round to one in seconds
@@ -321,7 +340,10 @@ func (m *Recording) order() {
 
 // scale turns the times into seconds.
 func (m *Recording) scale(format, unit, stated string) error {
-	if unit == "" || unit == "auto" {
+	switch {
+	case stated == "date":
+		return nil // seconds already
+	case unit == "" || unit == "auto":
 		unit = stated
 	}
 	factor := timeUnits[unit]
@@ -360,22 +382,26 @@ func motionCSV(data []byte, o Options) (*numbers, error) {
 	const format = "CSV"
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	head := data[:min(len(data), 4096)]
-	if bytes.IndexByte(head, 0) >= 0 {
+	switch {
+	case bytes.HasPrefix(head, []byte{0xff, 0xfe}), bytes.HasPrefix(head, []byte{0xfe, 0xff}):
+		return nil, fault.Corruptf("not_motion", "CSV: the file is UTF-16; save it as UTF-8")
+	case bytes.IndexByte(head, 0) >= 0:
 		return nil, fault.Corruptf("not_motion", "no recording of a kind that is known here (it begins with %s); CSV, NPY and Parquet are read", magic.Quote(data))
+	}
+	if bytes.IndexByte(head, '\n') < 0 && bytes.IndexByte(head, '\r') >= 0 { // lines of the old Macintosh
+		data = bytes.ReplaceAll(data, []byte{'\r'}, []byte{'\n'})
 	}
 	line, rest := nextLine(data)
 	first := 2
-	for len(rest) > 0 && (len(bytes.TrimSpace(line)) == 0 || line[0] == '#' && bytes.Count(line, []byte{','})+bytes.Count(line, []byte{';'})+bytes.Count(line, []byte{'\t'}) < 5) {
+	for len(rest) > 0 && (len(bytes.TrimSpace(line)) == 0 || line[0] == '#' && len(splitLine(line, separatorOf(line))) < 6) {
 		line, rest = nextLine(rest) // notes before the header
 		first++
 	}
-	comma := byte(',')
-	for _, c := range []byte{';', '\t'} {
-		if bytes.Count(line, []byte{c}) > bytes.Count(line, []byte{comma}) {
-			comma = c
-		}
+	comma := separatorOf(line)
+	names := splitLine(bytes.TrimRight(line, "\r"), comma)
+	if len(names) > 0 && (names[0] == "#" || names[0] == "%") && comma == ' ' { // before the header, with a space
+		names = names[1:]
 	}
-	names := strings.Split(string(bytes.TrimRight(line, "\r")), string(comma))
 	if len(names) < 6 || len(names) > 4096 {
 		return nil, fault.Corruptf("not_motion", "CSV: the first line has %d columns, and a recording has six or more", len(names))
 	}
@@ -408,33 +434,120 @@ func motionCSV(data []byte, o Options) (*numbers, error) {
 			t.columns[i] = make([]float64, 0, min(rows, len(rest)/12+1)) // a row of seven numbers has more
 		}
 	}
+	var fields [][]byte
 	for number := first; len(rest) > 0; number++ {
 		line, rest = nextLine(rest)
-		line = bytes.TrimSpace(line)
+		if comma != '\t' {
+			line = bytes.TrimSpace(line)
+		} else {
+			line = bytes.TrimRight(line, " \r") // a tab at an end is an empty field
+		}
 		if len(line) == 0 || line[0] == '#' {
 			continue
 		}
-		if len(rest) == 0 && data[len(data)-1] != '\n' && bytes.Count(line, []byte{comma})+1 < len(names) {
+		fields = cutLine(fields[:0], line, comma)
+		if len(rest) == 0 && data[len(data)-1] != '\n' && len(fields) < len(names) {
 			break // a last line cut off in the middle: the recorder was switched off
 		}
-		for i := range names {
-			field := line
-			if at := bytes.IndexByte(line, comma); at >= 0 {
-				field, line = line[:at], line[at+1:]
-			} else {
-				line = nil
+		for i := len(names); i < len(fields); i++ {
+			if len(bytes.TrimSpace(fields[i])) > 0 {
+				return nil, fault.Corruptf("corrupt_motion", "CSV:%d: %d fields under %d names: does the header lack a name, or are there commas within the numbers?", number, len(fields), len(names))
 			}
+		}
+		for i := range names {
 			if !wanted[i] {
 				continue
 			}
+			var field []byte
+			if i < len(fields) {
+				field = fields[i]
+			}
 			v, ok := parseNumber(field)
+			if !ok && i == places[timeChannel] && (t.timeUnit != "" || len(t.columns[i]) == 0) {
+				if v, ok = parseDate(field); ok {
+					t.timeUnit = "date"
+				}
+			} else if ok && i == places[timeChannel] && t.timeUnit != "" && !math.IsNaN(v) {
+				ok = false // a number among dates
+			}
 			if !ok {
-				return nil, fault.Corruptf("corrupt_motion", "CSV:%d: %s %q is no number", number, plainShown(names[i]), clip(field, 40))
+				hint := ""
+				if comma != ',' && bytes.IndexByte(field, ',') >= 0 {
+					hint = "; write it with a point"
+				}
+				return nil, fault.Corruptf("corrupt_motion", "CSV:%d: %s %q is no number%s", number, plainShown(names[i]), clip(bytes.TrimSpace(field), 40), hint)
 			}
 			t.columns[i] = append(t.columns[i], v)
 		}
 	}
 	return t, nil
+}
+
+// separatorOf is what separates the fields of a header: of semicolon, tab, bar and comma the one that it has most
+// of; a space where it has none of them.
+func separatorOf(line []byte) byte {
+	comma, most := byte(','), bytes.Count(line, []byte{','})
+	for _, c := range []byte{';', '\t', '|'} {
+		if n := bytes.Count(line, []byte{c}); n > most {
+			comma, most = c, n
+		}
+	}
+	if most == 0 && bytes.IndexByte(line, ' ') >= 0 {
+		return ' '
+	}
+	return comma
+}
+
+func splitLine(line []byte, comma byte) []string {
+	var out []string
+	for _, f := range cutLine(nil, line, comma) {
+		out = append(out, string(f))
+	}
+	return out
+}
+
+// cutLine appends a line's fields; several spaces separate like one.
+func cutLine(fields [][]byte, line []byte, comma byte) [][]byte {
+	if comma == ' ' {
+		for f := range bytes.FieldsSeq(line) {
+			fields = append(fields, f)
+		}
+		return fields
+	}
+	for {
+		at := bytes.IndexByte(line, comma)
+		if at < 0 {
+			return append(fields, line)
+		}
+		fields, line = append(fields, line[:at]), line[at+1:]
+	}
+}
+
+// dates are the ways in which ISO 8601 and its relatives write a moment; fractions of a second go with each. What
+// states no zone is UTC: only differences count, and where recordings meet listings by the clock.
+var dates = []string{
+	"2006-01-02T15:04:05Z07:00", "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05", "2006-01-02T15:04:05 Z07:00", "2006-01-02T15:04:05 Z0700",
+}
+
+// parseDate reads a moment as seconds since 1970.
+func parseDate(b []byte) (float64, bool) {
+	b = bytes.Trim(b, " \t\r\"")
+	if len(b) < 19 || len(b) > 64 {
+		return 0, false
+	}
+	s := []byte(string(b))
+	if s[4] == '/' && s[7] == '/' {
+		s[4], s[7] = '-', '-'
+	}
+	if s[10] == ' ' {
+		s[10] = 'T'
+	}
+	for _, layout := range dates {
+		if t, err := time.Parse(layout, string(s)); err == nil {
+			return float64(t.Unix()) + float64(t.Nanosecond())*1e-9, true
+		}
+	}
+	return 0, false
 }
 
 func nextLine(b []byte) (line, rest []byte) {
@@ -444,22 +557,26 @@ func nextLine(b []byte) (line, rest []byte) {
 	return b, nil
 }
 
-// parseNumber reads a number; what is empty, null or nan is NaN.
+// parseNumber reads a number; what is empty or a word for no value is NaN.
 func parseNumber(b []byte) (float64, bool) {
 	b = bytes.Trim(b, " \t\r\"")
-	switch len(b) {
-	case 0:
+	if len(b) == 0 {
 		return math.NaN(), true
-	case 3, 4:
-		if s := strings.ToLower(string(b)); s == "nan" || s == "null" || s == "none" {
-			return math.NaN(), true
-		}
 	}
 	if len(b) > 64 {
 		return 0, false
 	}
+	if c := b[len(b)-1]; (c < '0' || c > '9') && missing[strings.ToLower(string(b))] {
+		return math.NaN(), true
+	}
 	v, err := strconv.ParseFloat(string(b), 64)
 	return v, err == nil
+}
+
+// missing are words for no value, in small letters: those that pandas takes for it.
+var missing = map[string]bool{
+	"nan": true, "-nan": true, "null": true, "none": true, "na": true, "n/a": true, "#n/a": true, "#na": true, "<na>": true, "#n/a n/a": true,
+	"1.#ind": true, "-1.#ind": true, "1.#qnan": true, "-1.#qnan": true,
 }
 
 // numeric reports that no field of a line is a name.
@@ -493,7 +610,7 @@ func motionNPY(data []byte) (*numbers, error) {
 		}
 		for i := range a.Fields {
 			f := &a.Fields[i]
-			if f.Kind == 0 {
+			if f.Kind == 0 || f.Name == "" { // of another type, or filling
 				continue
 			}
 			for k := range f.Count {
@@ -588,10 +705,10 @@ func motionParquet(ctx context.Context, data []byte, o Options) (t *numbers, err
 	if total > maxMotionRows {
 		return nil, fault.Unsupportedf("too_large", "Parquet: %d rows, more than %d; cut the recording", total, maxMotionRows)
 	}
-	schema := pf.MetaData().Schema
-	t = &numbers{format: format, names: make([]string, schema.NumColumns()), columns: make([][]float64, schema.NumColumns())}
+	columns := pf.MetaData().Schema
+	t = &numbers{format: format, names: make([]string, columns.NumColumns()), columns: make([][]float64, columns.NumColumns())}
 	for i := range t.names {
-		t.names[i] = schema.Column(i).Path()
+		t.names[i] = columns.Column(i).Path()
 	}
 	places, _, err := o.choose(format, t.names)
 	if err != nil {
@@ -601,9 +718,16 @@ func motionParquet(ctx context.Context, data []byte, o Options) (t *numbers, err
 		if p < 0 || t.columns[p] != nil {
 			continue
 		}
-		c := schema.Column(p)
+		c := columns.Column(p)
 		if c.MaxRepetitionLevel() > 0 {
 			return nil, fault.Unsupportedf("unsupported_motion", "Parquet: column %s holds lists; want one number a row", t.names[p])
+		}
+		kind, err := numberKindOf(c)
+		if err != nil {
+			return nil, fault.Unsupportedf("unsupported_motion", "Parquet: column %s %w", t.names[p], err)
+		}
+		if p == places[timeChannel] {
+			t.timeUnit = kind.time
 		}
 		t.columns[p] = []float64{}
 		for g := range pf.NumRowGroups() {
@@ -614,7 +738,7 @@ func motionParquet(ctx context.Context, data []byte, o Options) (t *numbers, err
 			if err != nil {
 				return nil, broken(err)
 			}
-			if t.columns[p], err = appendColumn(t.columns[p], r, c.MaxDefinitionLevel(), total); err != nil {
+			if t.columns[p], err = appendColumn(t.columns[p], r, kind, c.MaxDefinitionLevel(), total); err != nil {
 				return nil, fault.Corruptf("corrupt_motion", "Parquet: column %s: %w", t.names[p], err)
 			}
 		}
@@ -628,9 +752,51 @@ func motionParquet(ctx context.Context, data []byte, o Options) (t *numbers, err
 // maxParquetPage bounds one page of a column as it unpacks; writers make them of about a megabyte.
 const maxParquetPage = 64 << 20
 
+// numberKind is what the schema says of a column's numbers beyond their bytes.
+type numberKind struct {
+	unsigned bool
+	divide   float64 // a decimal's power of ten; 1
+	time     string  // unit of a time stamp, "" for other numbers
+}
+
+// numberKindOf refuses what are no numbers.
+func numberKindOf(c *schema.Column) (numberKind, error) {
+	k := numberKind{divide: 1}
+	unit := func(u schema.TimeUnitType) string {
+		return map[schema.TimeUnitType]string{schema.TimeUnitMillis: "ms", schema.TimeUnitMicros: "us", schema.TimeUnitNanos: "ns"}[u]
+	}
+	logical := c.LogicalType()
+	switch l := logical.(type) {
+	case schema.IntLogicalType:
+		k.unsigned = !l.IsSigned()
+	case schema.DecimalLogicalType:
+		k.divide = math.Pow10(int(l.Scale()))
+	case schema.TimestampLogicalType:
+		k.time = unit(l.TimeUnit())
+	case schema.TimeLogicalType:
+		k.time = unit(l.TimeUnit())
+	}
+	switch c.PhysicalType() {
+	case parquet.Types.Float, parquet.Types.Double, parquet.Types.Int32, parquet.Types.Int64:
+		return k, nil
+	case parquet.Types.Int96:
+		k.time = "ns"
+		return k, nil
+	case parquet.Types.FixedLenByteArray:
+		if _, ok := logical.(schema.Float16LogicalType); ok && c.TypeLength() == 2 {
+			return k, nil
+		}
+	}
+	name := strings.ToLower(c.PhysicalType().String())
+	if logical != nil && !logical.IsNone() {
+		name = strings.ToLower(logical.String())
+	}
+	return k, fmt.Errorf("holds values of type %s; write it as float or double", name)
+}
+
 // appendColumn reads a column chunk; null is NaN, a time stamp the count of its own unit. No more than most
 // rows come in all.
-func appendColumn(out []float64, r file.ColumnChunkReader, deepest int16, most int64) ([]float64, error) {
+func appendColumn(out []float64, r file.ColumnChunkReader, kind numberKind, deepest int16, most int64) ([]float64, error) {
 	const batch = 1 << 12
 	levels := make([]int16, batch)
 	spread := func(n int64, value func(i int) float64) {
@@ -645,6 +811,7 @@ func appendColumn(out []float64, r file.ColumnChunkReader, deepest int16, most i
 		}
 	}
 	f32, f64, i32, i64 := make([]float32, batch), make([]float64, batch), make([]int32, batch), make([]int64, batch)
+	i96, bin := make([]parquet.Int96, batch), make([]parquet.FixedLenByteArray, batch)
 	for r.HasNext() && int64(len(out)) <= most {
 		var n int64
 		var err error
@@ -657,10 +824,29 @@ func appendColumn(out []float64, r file.ColumnChunkReader, deepest int16, most i
 			spread(n, func(i int) float64 { return f64[i] })
 		case *file.Int32ColumnChunkReader:
 			n, _, err = c.ReadBatch(batch, i32, levels, nil)
-			spread(n, func(i int) float64 { return float64(i32[i]) })
+			spread(n, func(i int) float64 {
+				if kind.unsigned {
+					return float64(uint32(i32[i])) / kind.divide
+				}
+				return float64(i32[i]) / kind.divide
+			})
 		case *file.Int64ColumnChunkReader:
 			n, _, err = c.ReadBatch(batch, i64, levels, nil)
-			spread(n, func(i int) float64 { return float64(i64[i]) })
+			spread(n, func(i int) float64 {
+				if kind.unsigned {
+					return float64(uint64(i64[i])) / kind.divide
+				}
+				return float64(i64[i]) / kind.divide
+			})
+		case *file.Int96ColumnChunkReader:
+			n, _, err = c.ReadBatch(batch, i96, levels, nil)
+			spread(n, func(i int) float64 {
+				day := int64(binary.LittleEndian.Uint32(i96[i][8:])) - 2440588 // the Julian day of 1970
+				return float64(day*86400e9 + int64(binary.LittleEndian.Uint64(i96[i][:])))
+			})
+		case *file.FixedLenByteArrayColumnChunkReader: // half, by numberKindOf
+			n, _, err = c.ReadBatch(batch, bin, levels, nil)
+			spread(n, func(i int) float64 { return float64(half.ToFloat32(binary.LittleEndian.Uint16(bin[i]))) })
 		default:
 			return nil, fmt.Errorf("values of type %s are no numbers", r.Type())
 		}

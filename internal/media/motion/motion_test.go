@@ -73,12 +73,22 @@ func TestDecodeMotion(t *testing.T) {
 		{"units in brackets", motionTable("Timestamp (us),Accelerometer X (m/s²),Accelerometer Y (m/s²),Accelerometer Z (m/s²),Gyroscope X (°/s),Gyroscope Y (°/s),Gyroscope Z (°/s)\n", seven, 1e6), motion.Options{}, "m/s2", "deg/s", true},
 		{"notes, quotes, spaces and a byte order mark", motionTable("\ufeff# phone on the head\n# 200 Hz\n\n\"time\", \"ax\", \"ay\", \"az\", \"gx\", \"gy\", \"gz\"\n", "\"%g\", %g, %g, %g, %g, %g, %g\n", 1), motion.Options{}, "", "", true},
 		{"own names", motionTable("a,b,c,d,e,f,clock\n", "%[2]g,%[3]g,%[4]g,%[5]g,%[6]g,%[7]g,%[1]g\n", 1), motion.Options{Columns: []string{"clock", "a", "b", "c", "d", "e", "f"}}, "", "", true},
+		{"bars", motionTable("t|ax|ay|az|gx|gy|gz\n", strings.ReplaceAll(seven, ",", "|"), 1), motion.Options{}, "", "", true},
+		{"spaces after a note's sign", motionTable("# timestamp ax ay az gx gy gz\n", "%g  %g %g %g %g %g %g\n", 1), motion.Options{}, "", "", true},
+		{"lines of the old Macintosh", strings.ReplaceAll(motionTable("t,ax,ay,az,gx,gy,gz\n", seven, 1), "\n", "\r"), motion.Options{}, "", "", true},
+		{"a comma at each end", motionTable("t,ax,ay,az,gx,gy,gz\n", "%g,%g,%g,%g,%g,%g,%g,\n", 1), motion.Options{}, "", "", true},
+		{"an empty field before tabs", motionTable("note\tt\tax\tay\taz\tgx\tgy\tgz\n", "\t%g\t%g\t%g\t%g\t%g\t%g\t%g\n", 1), motion.Options{}, "", "", true},
+		{"a message of ROS", motionTable("%time,field.header.seq,field.header.stamp,field.angular_velocity.x,field.angular_velocity.y,field.angular_velocity.z,field.linear_acceleration.x,field.linear_acceleration.y,field.linear_acceleration.z\n", "%[1]g,7,0,%[5]g,%[6]g,%[7]g,%[2]g,%[3]g,%[4]g\n", 1e9), motion.Options{}, "", "", true},
+		{"SensorLog", motionTable("loggingTime(txt),accelerometerAccelerationX(G),accelerometerAccelerationY(G),accelerometerAccelerationZ(G),gyroRotationX(rad/s),gyroRotationY(rad/s),gyroRotationZ(rad/s)\n", "1970-01-01T01:00:%012.9[1]f+01:00,%[2]g,%[3]g,%[4]g,%[5]g,%[6]g,%[7]g\n", 1), motion.Options{TimeUnit: "ms"}, "g", "rad/s", true},
+		{"dates", motionTable("timestamp,ax,ay,az,gx,gy,gz\n", "1970/01/01 00:00:%012.9f,%g,%g,%g,%g,%g,%g\n", 1), motion.Options{}, "", "", true},
 		{"no header", motionTable("", "9,"+seven, 1), motion.Options{Columns: strings.Fields("1 2 3 4 5 6 7")}, "", "", true},
 		{"no times", motionTable("ax,ay,az,gx,gy,gz\n", "%[2]g,%[3]g,%[4]g,%[5]g,%[6]g,%[7]g\n", 1), motion.Options{Rate: 200}, "", "", false},
 		{"NPY [n,6]", string(readMotion(t, "n6.npy")), motion.Options{Rate: 200}, "", "", false},
 		{"NPY [6,n]", string(readMotion(t, "6n.npy")), motion.Options{Rate: 200}, "", "", false},
 		{"NPY [n,7]", string(readMotion(t, "n7_fortran.npy")), motion.Options{}, "", "", true},
 		{"NPY, named fields", string(readMotion(t, "named.npy")), motion.Options{}, "", "", true},
+		{"NPY, aligned fields", string(readMotion(t, "aligned.npy")), motion.Options{}, "", "", true},
+		{"Parquet, halves, decimals and times of 96 bits", string(readMotion(t, "types.parquet")), motion.Options{}, "", "", true},
 		{"Parquet", string(readMotion(t, "named.parquet")), motion.Options{}, "", "", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -104,6 +114,28 @@ func TestDecodeMotion(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What a schema says of numbers counts: unsigned ones are not negative, and the unit of a time stamp is known at
+// any rate.
+func TestMotionSchema(t *testing.T) {
+	m, err := motion.Decode(t.Context(), readMotion(t, "unsigned.parquet"), motion.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fmt.Sprint(m.Time) != "[0 0.2 0.4]" || m.Values[0][1] != 3e9 || m.Values[5][2] != 1<<63 {
+		t.Errorf("times %v, values %v", m.Time, m.Values)
+	}
+}
+
+// Words for no value, those that pandas knows.
+func TestMotionMissing(t *testing.T) {
+	for _, word := range []string{"", "NaN", "null", "None", "NA", "n/a", "#N/A", "<NA>", "-1.#IND"} {
+		m, err := motion.Decode(t.Context(), []byte("t,ax,ay,az,gx,gy,gz\n0,1,2,3,4,5,6\n0.01,"+word+",2,3,4,5,6\n"), motion.Options{})
+		if err != nil || !math.IsNaN(float64(m.Values[0][1])) || m.Values[1][1] != 2 {
+			t.Errorf("%q: %v", word, err)
+		}
 	}
 }
 
@@ -140,7 +172,7 @@ func TestMalformedMotion(t *testing.T) {
 		{"a picture", "\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", motion.Options{}, corrupt, "not_motion", "CSV, NPY and Parquet"},
 		{"a web page", "<html>login</html>\n", motion.Options{}, corrupt, "not_motion", "1 columns"},
 		{"other columns", "lat,lon,alt,speed,heading,fix\n1,2,3,4,5,6\n", motion.Options{}, corrupt, "missing_columns", "accelerometer x"},
-		{"no gyroscope", "t,ax,ay,az,temp,hum\n1,2,3,4,5,6\n", motion.Options{}, corrupt, "missing_columns", "gyroscope x, gyroscope y, gyroscope z"},
+		{"no gyroscope", "t,ax,ay,az,temp,hum\n1,2,3,4,5,6\n", motion.Options{}, corrupt, "missing_columns", "into one"},
 		{"no header", "1,2,3,4,5,6,7\n", motion.Options{}, corrupt, "missing_columns", "imu.columns"},
 		{"no such column", header, motion.Options{Columns: strings.Fields("a b c d e f")}, corrupt, "missing_columns", `"a"`},
 		{"five columns named", header, motion.Options{Columns: strings.Fields("a b c d e")}, fault.Usage, "", "six"},
@@ -148,6 +180,12 @@ func TestMalformedMotion(t *testing.T) {
 		{"one row", header + "1,2,3,4,5,6,7\n", motion.Options{}, corrupt, "too_few_rows", "1 of 1"},
 		{"no times in the rows", header + ",2,3,4,5,6,7\n,2,3,4,5,6,7\n", motion.Options{}, corrupt, "too_few_rows", "0 of 2"},
 		{"a word", header + "1,2,3,4,5,6,7\n1.01,2,3,fast,5,6,7\n", motion.Options{}, corrupt, "corrupt_motion", `CSV:3: az "fast"`},
+		{"commas within numbers", header + "0,5,1,5,2,5,3,5,4,5,5,5,6,5\n", motion.Options{}, corrupt, "corrupt_motion", "CSV:2: 14 fields under 7 names"},
+		{"commas within numbers, semicolons between", strings.ReplaceAll(header, ",", ";") + "0,5;1;2;3;4;5;6\n", motion.Options{}, corrupt, "corrupt_motion", "with a point"},
+		{"a number among dates", header + "2026-01-01T00:00:00,1,2,3,4,5,6\n12,1,2,3,4,5,6\n", motion.Options{}, corrupt, "corrupt_motion", `CSV:3: t "12"`},
+		{"a date among numbers", header + "12,1,2,3,4,5,6\n2026-01-01T00:00:00,1,2,3,4,5,6\n", motion.Options{}, corrupt, "corrupt_motion", "CSV:3: t"},
+		{"UTF-16", "\xff\xfet\x00,\x00", motion.Options{}, corrupt, "not_motion", "UTF-16"},
+		{"Parquet: words", string(readMotion(t, "words.parquet")), motion.Options{}, unsupported, "unsupported_motion", "column acc_x holds values of type string"},
 		{"five rows a second", header + "1,2,3,4,5,6,7\n1.2,2,3,4,5,6,7\n1.4,2,3,4,5,6,7\n", motion.Options{}, corrupt, "bad_times", "imu.time_unit"},
 		{"no rate", "ax,ay,az,gx,gy,gz\n2,3,4,5,6,7\n", motion.Options{}, fault.Usage, "", "imu.rate"},
 		{"Parquet: cut off", string(parquet[:len(parquet)-9]), motion.Options{}, corrupt, "corrupt_motion", "Parquet"},
@@ -171,11 +209,12 @@ func TestMalformedMotion(t *testing.T) {
 }
 
 func FuzzDecodeMotion(f *testing.F) {
-	for _, name := range []string{"n6.npy", "n7_fortran.npy", "named.npy", "named.parquet"} {
+	for _, name := range []string{"n6.npy", "n7_fortran.npy", "named.npy", "named.parquet", "types.parquet", "unsigned.parquet", "aligned.npy"} {
 		f.Add(readMotion(f, name))
 	}
 	f.Add([]byte(motionTable("#timestamp [ns],w_x,w_y,w_z,a_x [m s^-2],a_y,a_z\n", "%g,%g,%g,%g,%g,%g,%g\n", 1e9)))
 	f.Add([]byte(motionTable("t;ax;ay;az;gx;gy;gz\n", "%g;%g;%g;%g;%g;%g;nan\n", 1)))
+	f.Add([]byte(motionTable("# t ax ay az gx gy gz\n", "2026-01-01T00:00:%09.6f %g %g %g %g %g n/a\n", 1)))
 	f.Add([]byte(motionTable("timestamp [ns],ax,ay,az,gx,gy,gz\n", "%g,%g,%g,%g,%g,%g,%g\n", 1e-320))) // one time once they are seconds
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m, err := motion.Decode(t.Context(), data, motion.Options{Rate: 400})

@@ -233,7 +233,7 @@ func (h *header) fields(a *Array) error {
 		if err != nil {
 			return err
 		}
-		return h.field(a, "", s, 1)
+		return h.field(a, "", s, 1, false)
 	}
 	h.at++
 	for !h.take(']') {
@@ -267,7 +267,7 @@ func (h *header) fields(a *Array) error {
 		if len(a.Fields) == 256 {
 			return h.bad("more than 256 fields")
 		}
-		if err := h.field(a, name, kind, int(count)); err != nil {
+		if err := h.field(a, name, kind, int(count), true); err != nil {
 			return err
 		}
 	}
@@ -277,8 +277,8 @@ func (h *header) fields(a *Array) error {
 	return nil
 }
 
-// field adds a type string, as <f4.
-func (h *header) field(a *Array, name, descr string, count int) error {
+// field adds a type string, as <f4, of the items themselves or of one field of a structure.
+func (h *header) field(a *Array, name, descr string, count int, structured bool) error {
 	f := Field{Name: name, Count: count, offset: a.item, order: binary.LittleEndian}
 	s := descr
 	if s != "" && strings.IndexByte("<>|=", s[0]) >= 0 {
@@ -298,10 +298,10 @@ func (h *header) field(a *Array, name, descr string, count int) error {
 	f.Size = size
 	numbers := map[byte]string{'f': "2 4 8", 'i': "1 2 4 8", 'u': "1 2 4 8", 'b': "1"}
 	if allowed, ok := numbers[f.Kind]; !ok || !strings.Contains(" "+allowed+" ", " "+strconv.Itoa(size)+" ") {
-		if name == "" {
+		if name == "" && !structured {
 			return fault.Unsupportedf("unsupported_grid", "NPY: the type %q is not read; want whole or floating-point numbers", descr)
 		}
-		if f.Kind == 'O' || f.Kind == 'V' {
+		if f.Kind == 'O' || f.Kind == 'V' && name != "" { // bytes without a name fill up to the next field
 			return fault.Unsupportedf("unsupported_grid", "NPY: the field %q has the type %q, which is not read", name, descr)
 		}
 		if f.Kind == 'U' {

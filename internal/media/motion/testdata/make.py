@@ -3,6 +3,8 @@ numpy and pyarrow.
 
     python make.py
 """
+import decimal
+
 import numpy as np, pyarrow as pa, pyarrow.parquet as pq
 
 n = 40
@@ -21,3 +23,22 @@ pq.write_table(pa.table({
     **{f"acc_{c}": v[:, i].astype(np.float32) for i, c in enumerate("xyz")},
     **{f"angular_velocity.{c}": v[:, 3 + i] for i, c in enumerate("xyz")},
 }), "named.parquet", compression="zstd", row_group_size=16)
+
+# Types that say more than their bytes do.
+dec = lambda c, kind: pa.array([decimal.Decimal(int(x * 100)) / 100 for x in v[:, c]], kind)
+pq.write_table(pa.table({
+    "time": pa.array(np.round(t * 1e9).astype(np.int64), pa.timestamp("ns")),
+    "acc_x": v[:, 0].astype(np.float16), "acc_y": dec(1, pa.decimal128(9, 2)), "acc_z": dec(2, pa.decimal128(18, 2)),
+    **{f"gyro_{c}": v[:, 3 + i] for i, c in enumerate("xyz")},
+}), "types.parquet", store_decimal_as_integer=True, use_deprecated_int96_timestamps=True)
+pq.write_table(pa.table({
+    "time": pa.array([0, 200, 400], pa.timestamp("ms")),
+    **{f"acc_{c}": pa.array([3_000_000_000] * 3, pa.uint32()) for c in "xyz"},
+    **{f"gyro_{c}": pa.array([1 << 63] * 3, pa.uint64()) for c in "xyz"},
+}), "unsigned.parquet")
+pq.write_table(pa.table({"time": t, **{f"{s}_{c}": pa.array([str(x) for x in t]) for s in ("acc", "gyro") for c in "xyz"}}), "words.parquet")
+aligned = np.zeros(n, np.dtype([("flag", "u1"), ("t", "f8"), *[(f"{s}{c}", "f4") for s in "aw" for c in "xyz"]], align=True))
+aligned["t"] = t
+for i, s in enumerate(f"{s}{c}" for s in "aw" for c in "xyz"):
+    aligned[s] = v[:, i]
+np.save("aligned.npy", aligned)
