@@ -109,18 +109,13 @@ func chooseEXR(parts []*exrHeader) (h *exrHeader, channel int, err error) {
 		}
 	}
 	var names []string
-	for _, h := range parts {
-		if strings.HasPrefix(h.kind, "deep") {
+	for _, p := range parts {
+		if strings.HasPrefix(p.kind, "deep") {
 			deep++
 			continue
 		}
-		if len(h.channels) == 1 && (len(parts) == 1 || len(names) == 0) {
-			channel = 0
-			names = append(names, h.channels[0].name)
-			continue
-		}
-		for _, c := range h.channels {
-			names = append(names, c.name)
+		for _, c := range p.channels {
+			h, names = p, append(names, c.name)
 		}
 	}
 	switch {
@@ -129,12 +124,7 @@ func chooseEXR(parts []*exrHeader) (h *exrHeader, channel int, err error) {
 	case len(names) != 1:
 		return nil, 0, fault.Unsupportedf("unsupported_grid", "OpenEXR: which of the channels %s is the map? want one called Z, depth, Y or R, or a single one", shownChannels(names))
 	}
-	for _, h := range parts {
-		if len(h.channels) == 1 && !strings.HasPrefix(h.kind, "deep") {
-			return h, 0, nil
-		}
-	}
-	return nil, 0, fault.Corruptf("corrupt_grid", "OpenEXR: no channels")
+	return h, 0, nil
 }
 
 func shownChannels(names []string) string {
