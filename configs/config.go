@@ -188,6 +188,14 @@ func parse(name string, b []byte) (*yaml.Node, error) {
 	return root, nil
 }
 
+// placeIn names a node by file and line; what a flag says has no line.
+func placeIn(file string, n *yaml.Node) string {
+	if n.Line == 0 {
+		return file
+	}
+	return fmt.Sprintf("%s:%d", file, n.Line)
+}
+
 // checkKeys walks a layer along the Go type and refuses keys that the type does not have.
 func checkKeys(file, path string, n *yaml.Node, t reflect.Type) error {
 	for t.Kind() == reflect.Pointer {
@@ -218,10 +226,10 @@ func checkKeys(file, path string, n *yaml.Node, t reflect.Type) error {
 	}
 	if n.Kind != yaml.MappingNode {
 		if path == "" {
-			return fault.Usagef("%s:%d: want keys and values (%s)", file, n.Line, strings.Join(keysOf(t), ", "))
+			return fault.Usagef("%s: want keys and values (%s)", placeIn(file, n), strings.Join(keysOf(t), ", "))
 		}
-		return fault.Usagef("%s:%d: %s holds keys of its own (%s), not a single value",
-			file, n.Line, strings.TrimSuffix(path, "."), strings.Join(keysOf(t), ", "))
+		return fault.Usagef("%s: %s holds keys of its own (%s), not a single value",
+			placeIn(file, n), strings.TrimSuffix(path, "."), strings.Join(keysOf(t), ", "))
 	}
 	fields := fieldsOf(t)
 	seen := map[string]bool{}
@@ -229,10 +237,10 @@ func checkKeys(file, path string, n *yaml.Node, t reflect.Type) error {
 		k := n.Content[i]
 		ft, ok := fields[k.Value]
 		if !ok {
-			return fault.Usagef("%s:%d: unknown key %s%s; did you mean %s?", file, k.Line, path, k.Value, nearest(path, k.Value, t))
+			return fault.Usagef("%s: unknown key %s%s; did you mean %s?", placeIn(file, k), path, k.Value, nearest(path, k.Value, t))
 		}
 		if seen[k.Value] {
-			return fault.Usagef("%s:%d: key %s%s is given twice", file, k.Line, path, k.Value)
+			return fault.Usagef("%s: key %s%s is given twice", placeIn(file, k), path, k.Value)
 		}
 		seen[k.Value] = true
 		if err := checkKeys(file, path+k.Value+".", n.Content[i+1], ft); err != nil {

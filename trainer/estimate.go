@@ -96,6 +96,9 @@ func DryRun(o Options) (*Estimate, error) {
 	if err := c.Model.Check(); err != nil {
 		return nil, err
 	}
+	if err := namesFit(&c); err != nil {
+		return nil, err
+	}
 	rate, err := productRate()
 	if err != nil {
 		return nil, err

@@ -25,6 +25,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"path/filepath"
 	"slices"
@@ -89,7 +90,7 @@ type Event struct {
 type Summary struct {
 	Epochs     int                   `json:"epochs"` // finished
 	Steps      int                   `json:"steps"`
-	Loss       float64               `json:"loss"` // mean over the pairs' losses
+	Loss       float64               `json:"loss"` // mean over the losses of the pairs that were trained
 	Pairs      map[string]PairResult `json:"pairs"`
 	Checkpoint string                `json:"checkpoint"` // path of the newest
 	RunDir     string                `json:"run"`
@@ -108,8 +109,8 @@ type Summary struct {
 // the right one's twin counts as right. Where items were held out R1 is measured on them, among themselves;
 // where there are none (Items is 0) R1 repeats the figures of the training items.
 type PairResult struct {
-	Loss           float64 `json:"loss"`       // mean over the last epoch
-	FirstLoss      float64 `json:"first_loss"` // mean over the first epoch
+	Loss           float64 `json:"loss,omitzero"`       // mean over the last epoch, 0 where the pair was never trained
+	FirstLoss      float64 `json:"first_loss,omitzero"` // mean over the first epoch
 	R1             float64 `json:"r1"`
 	R1Reverse      float64 `json:"r1_reverse"`
 	R5             float64 `json:"r5"`
@@ -149,12 +150,49 @@ func Run(ctx context.Context, o Options) (*Summary, error) {
 	if err := errors.Join(c.Train.Check(), c.Model.Check()); err != nil {
 		return nil, err
 	}
+	if !o.Resume { // a run that has begun goes on
+		if err := namesFit(&c); err != nil {
+			return nil, err
+		}
+	}
 	rows, ids, err := openShards(o.Shards, o.IgnoreSelection, o.Log)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.close()
 	return run(ctx, o, c, rows, ids...)
+}
+
+// namesFit refuses names in the recipe that the model does not have: with a misspelt one other weights would move than
+// were meant, and nothing would tell.
+func namesFit(c *configs.Config) error {
+	weights := StateDict(&c.Model)
+	patterns := map[string][]string{"train.freeze": c.Train.Freeze, "train.only": c.Train.Only}
+	for i, s := range c.Train.Stages {
+		patterns[fmt.Sprintf("train.stages[%d].freeze", i)] = s.Freeze
+	}
+	for _, key := range slices.Sorted(maps.Keys(patterns)) {
+		for _, p := range patterns[key] {
+			if !slices.ContainsFunc(weights, func(w Weight) bool { return configs.MatchParameter(p, w.Tower, w.Name) }) {
+				return fault.Usagef("%s: %q matches no parameter of the model; it takes towers (%s) and patterns of whole names (modality_heads.*)", key, p, strings.Join(configs.Towers, ", "))
+			}
+		}
+	}
+	if c.Train.LoRA.Rank == 0 {
+		return nil
+	}
+	for _, b := range c.Train.LoRA.Blocks {
+		most := 0
+		for _, t := range towers {
+			if c.Train.LoRA.Adapts(t.name) {
+				most = max(most, t.config(&c.Model).Blocks)
+			}
+		}
+		if b >= most {
+			return fault.Usagef("train.lora.blocks: no tower that LoRA adds to has a block %d; the deepest has %d, counted from 0", b, most)
+		}
+	}
+	return nil
 }
 
 // openShards opens the data sets of a run and says what each gives.
@@ -287,6 +325,9 @@ func run(ctx context.Context, o Options, c configs.Config, rows Rows, ids ...dat
 			}
 		}
 	}
+	if checkpoint == "" && c.Train.Init == "" && p.anyRests(e) {
+		o.Log("what rests keeps the values that it was drawn with, which know nothing; --init begins with weights that do")
+	}
 	if st.Step == 0 {
 		if err := startScales(&c.Train, p, e, o.Log); err != nil {
 			return nil, err
@@ -323,7 +364,7 @@ func run(ctx context.Context, o Options, c configs.Config, rows Rows, ids ...dat
 		for _, pr := range p.pairs {
 			r := PairResult{Loss: st.Last[pr.name], FirstLoss: st.First[pr.name], Items: min(len(pr.held), c.Train.EvalItems), TrainItems: min(len(pr.train), c.Train.EvalItems)}
 			s.Pairs[pr.name] = r
-			s.Loss += r.Loss / float64(len(p.pairs))
+			s.Loss += r.Loss / float64(max(1, len(st.Last)))
 		}
 		return s
 	}
@@ -531,6 +572,25 @@ func (p *pairing) passOver(e *engine) {
 			pr.rests = append(pr.rests, len(e.trainedIn(towers[0], stage))+len(e.trainedIn(towerOf(pr.other), stage)) == 0)
 		}
 	}
+}
+
+// anyRests reports whether a weight of the pairs' towers rests when the training begins.
+func (p *pairing) anyRests(e *engine) bool {
+	for _, t := range towers {
+		if t != towers[0] && !slices.ContainsFunc(p.pairs, func(pr *pair) bool { return towerOf(pr.other) == t }) {
+			continue
+		}
+		all := 0
+		for i := range e.weights {
+			if e.weights[i].Tower == t.name && !e.weights[i].Buffer {
+				all++
+			}
+		}
+		if e.adapts(t) || len(e.trainedIn(t, 0)) < all {
+			return true
+		}
+	}
+	return false
 }
 
 // startScales gives the pairs' modalities the logit scale that the recipe begins with.

@@ -174,8 +174,10 @@ func (s *session) app() *cli.App {
 		Version:              toolVersion(),
 		HideVersion:          true,
 		EnableBashCompletion: true,
-		Writer:               s.stdout,
-		ErrWriter:            s.stderr,
+		// A value may hold commas: --set train.freeze=[vision,text].
+		DisableSliceFlagSeparator: true,
+		Writer:                    s.stdout,
+		ErrWriter:                 s.stderr,
 		Commands: []*cli.Command{
 			s.ingestCommand(), s.validateCommand(), s.trainCommand(), s.evalCommand(), s.exportCommand(), s.embedCommand(), s.inspectCommand(),
 			s.planCommand(), s.finalizeCommand(),

@@ -240,8 +240,11 @@ func printTraining(w io.Writer, sum *trainer.Summary, run string) {
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(tw, "pair\tloss\tR@1\tR@1 back\tR@5\tR@10\tmedian rank\tof")
 	for _, k := range sortedKeys(sum.Pairs) {
-		p := sum.Pairs[k]
-		fmt.Fprintf(tw, "%s\t%.4f\t%.3f\t%.3f\t%.3f\t%.3f\t%g\t%s\n", k, p.Loss, p.R1, p.R1Reverse, p.R5, p.R10, p.MedianRank, p.Of())
+		p, loss := sum.Pairs[k], "-" // never trained: a stage has passed the pair over
+		if p.Loss > 0 {
+			loss = fmt.Sprintf("%.4f", p.Loss)
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%.3f\t%.3f\t%.3f\t%.3f\t%g\t%s\n", k, loss, p.R1, p.R1Reverse, p.R5, p.R10, p.MedianRank, p.Of())
 	}
 	tw.Flush()
 	if sum.Best != "" {
