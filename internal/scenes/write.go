@@ -70,7 +70,8 @@ func Write(ctx context.Context, dir string, seed uint64, list []Scene, takes ...
 			return err
 		}
 	}
-	return writeFile(filepath.Join(dir, manifestFile), func(w io.Writer) error {
+	manifest := filepath.Join(dir, manifestFile)
+	err := writeFile(manifest+".tmp", func(w io.Writer) error {
 		enc := json.NewEncoder(w)
 		for _, e := range entries {
 			if err := enc.Encode(e); err != nil {
@@ -79,6 +80,16 @@ func Write(ctx context.Context, dir string, seed uint64, list []Scene, takes ...
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	return os.Rename(manifest+".tmp", manifest)
+}
+
+// Written reports whether Write has come to its end in a folder.
+func Written(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, manifestFile))
+	return err == nil
 }
 
 // writeScene writes a rendition's files.
