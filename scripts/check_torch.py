@@ -64,6 +64,11 @@ class Tower:
     def norm(self, x, name, eps):
         return F.layer_norm(x, x.shape[-1:], self.w[name + ".weight"], self.w[name + ".bias"], eps)
 
+    def patches(self, x, kernel, stride):
+        """Tokens [B, patches, width] of a picture or of frames."""
+        convolve = F.conv3d if kernel.dim() == 5 else F.conv2d
+        return convolve(x, kernel, stride=tuple(stride)).flatten(2).transpose(1, 2)
+
     def tokens(self, x):
         pre = "modality_preprocessors." + self.name
         w = self.w
@@ -74,7 +79,7 @@ class Tower:
             if x.dim() == 4:
                 x = x[:, :, None].repeat(1, 1, 2, 1, 1)
             k = w[pre + ".rgbt_stem.proj.1.weight"]
-            h = F.conv3d(x, k, stride=k.shape[2:]).flatten(2).transpose(1, 2)
+            h = self.patches(x, k, k.shape[2:])
         elif self.name == "imu":
             position = pre + ".pos_embed"
             k = w[pre + ".imu_stem.proj.weight"]
@@ -83,7 +88,7 @@ class Tower:
         else:
             stem = pre + (".depth_stem" if self.name == "depth" else ".rgbt_stem")
             k = w[stem + ".proj.weight"]
-            h = F.conv2d(x, k, stride=self.audio_stride if self.name == "audio" else k.shape[2:]).flatten(2).transpose(1, 2)
+            h = self.patches(x, k, (self.audio_stride,) * 2 if self.name == "audio" else k.shape[2:])
             h = self.norm(h, stem + ".norm_layer", 1e-5)
         return torch.cat([w[pre + ".cls_token"].expand(len(h), -1, -1), h], 1) + w[position]
 

@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
-"""The training of `prep demo --learn` in PyTorch, to compare with: scripts/learn_torch.py DIR [--seed N]
+"""The training of `prep demo --learn` in PyTorch, to compare with: scripts/learn_torch.py DIR [--luck N]
 
-DIR is what `prep demo --learn --dir DIR` left: the same shards (read with pyarrow), and the model and the recipe
-of its run (from its last checkpoint). What is drawn at random (first weights, order, clips) is drawn by PyTorch,
-so that the two runs are equal in everything but luck. The last line is the JSON that the demo prints.
+DIR is what `prep demo --learn --dir DIR` left: the same shards (read with pyarrow), the model, the recipe and the
+seed of its run (from its last checkpoint). First weights, order and clips are drawn here as docs/training.md says
+that prep draws them, so that the two runs begin equal and take the same batches; only how sums are rounded differs.
+Each step's pair and loss are compared with those of the run (metrics.jsonl). The last line is the JSON that the demo
+prints, with "steps": how far apart the losses are. --luck draws everything by another seed than the run's.
 
 Needs torch, pyarrow and numpy.
 """
 import argparse
+import hashlib
 import json
 import math
 import pathlib
@@ -37,6 +40,7 @@ class Shards:
                 tables.append(pa.ipc.open_file(m).read_all())
         t = pa.concat_tables(tables)
         self.labels = [l[0] for l in t.column("labels").to_pylist()]
+        self.keys = t.column("key").to_pylist()
         self.x = {}
         for name in ["image"] + OTHERS:
             c = t.column(name)
@@ -59,16 +63,65 @@ class Shards:
         return x.long() if name == "text" else x
 
 
-def first_weights(model):
-    """Weights as prep draws them (trainer/towers.go): the distributions, not the values."""
+# What is drawn at random: docs/training.md, "Every draw has a name".
+
+def digest(seed, purpose, number, key):
+    return hashlib.sha256(purpose.encode() + b"\0" + seed.to_bytes(8, "little") + number.to_bytes(8, "little") + key.encode()).digest()
+
+
+def place(seed, purpose, number, key=""):
+    """Where a name lies in an order: the stream's first half."""
+    return int.from_bytes(digest(seed, purpose, number, key)[:8], "little")
+
+
+MULTIPLIER, INCREMENT, CHEAP = 2549297995355413924 << 64 | 4865540595714422341, 6364136223846793005 << 64 | 1442695040888963407, 0xDA942042E4DD58B5
+ALL64, LOW32 = (1 << 64) - 1, np.uint64(0xFFFFFFFF)
+
+
+def times128(hi, lo, by):
+    """(hi, lo) times a constant, modulo 2^128; arrays of uint64 wrap as they should."""
+    bh, bl = np.uint64(by >> 64), np.uint64(by & ALL64)
+    b1, b0 = bl >> np.uint64(32), bl & LOW32
+    a1, a0 = lo >> np.uint64(32), lo & LOW32
+    middle = a1 * b0 + (a0 * b0 >> np.uint64(32))
+    cross = a0 * b1 + (middle & LOW32)
+    return a1 * b1 + (middle >> np.uint64(32)) + (cross >> np.uint64(32)) + hi * bl + lo * bh, lo * bl
+
+
+def uniforms(n, seed, purpose, number, key):
+    """The first n numbers of a stream, in [0, 1): PCG-DXSM, whose states are made twice as many in each turn."""
+    d = digest(seed, purpose, number, key)
+    state = int.from_bytes(d[:8], "little") << 64 | int.from_bytes(d[8:16], "little")
+    a, c, modulus = MULTIPLIER, INCREMENT, 1 << 128
+    state = (state * a + c) % modulus
+    hi, lo = np.array([state >> 64], np.uint64), np.array([state & ALL64], np.uint64)
+    while len(hi) < n:  # a and c lead len(hi) states on
+        h, l = times128(hi, lo, a)
+        sum_lo = l + np.uint64(c & ALL64)
+        h = h + np.uint64(c >> 64) + (sum_lo < l)
+        hi, lo = np.concatenate([hi, h]), np.concatenate([lo, sum_lo])
+        a, c = a * a % modulus, c * (a + 1) % modulus
+    hi, lo = hi[:n], lo[:n]
+    x = (hi ^ hi >> np.uint64(32)) * np.uint64(CHEAP)
+    x = (x ^ x >> np.uint64(48)) * (lo | np.uint64(1))
+    return (x >> np.uint64(11)).astype(np.float64) / 2**53
+
+
+def first_weights(model, seed):
+    """Weights as prep draws them (docs/training.md; trainer/towers.go)."""
     dim, vocab, ratio = model["dim"], model["vocab"], model["mlp_ratio"]
     w = {}
 
     def normal(name, std, *shape):
-        w[name] = torch.randn(shape) * std
+        n = math.prod(shape)
+        u = uniforms(n + n % 2, seed, "weight", 0, name).reshape(-1, 2)
+        r, angle = std * np.sqrt(-2 * np.log(1 - u[:, 0])), 2 * math.pi * u[:, 1]
+        both = np.stack([r * np.cos(angle), r * np.sin(angle)], 1)
+        w[name] = torch.from_numpy(both.reshape(-1)[:n].astype(np.float32).reshape(shape))
 
     def uniform(name, bound, *shape):
-        w[name] = (torch.rand(shape) * 2 - 1) * bound
+        u = uniforms(math.prod(shape), seed, "weight", 0, name)
+        w[name] = torch.from_numpy((bound * (2 * u - 1)).astype(np.float32).reshape(shape))
 
     def norm(name, width):
         w[name + ".weight"], w[name + ".bias"] = torch.ones(width), torch.zeros(width)
@@ -115,9 +168,17 @@ def first_weights(model):
         head = "modality_heads." + t
         norm(head + (".proj.0" if t == "text" else ".0"), width)
         uniform(head + {"text": ".proj.1", "imu": ".3"}.get(t, ".2") + ".weight", 1 / math.sqrt(width), dim, width)
-        if t != "vision":
-            w[f"modality_postprocessors.{t}.1.log_logit_scale"] = torch.tensor(math.log(c["scale"]))
     return w
+
+
+def first_scale(t, own, items):
+    """A tower's logit scale at the beginning (configs/train.go)."""
+    if t["logit_scale"] == "model":
+        return own
+    if t["logit_scale"] != "auto":
+        return float(t["logit_scale"])
+    n = math.log10(items)
+    return 25 + 5 * min(1, 5 - n) if n < 5 else 20 if n <= 6 else 15 - 5 * min(1, n - 6)
 
 
 def decays(name, v):
@@ -136,16 +197,31 @@ def rate(t, epoch):
     return s["min_rate"] + (peak - s["min_rate"]) * (1 + math.cos(math.pi * at / period)) / 2
 
 
+class TrainedTower(Tower):
+    def patches(self, x, kernel, stride):
+        """A convolution whose stride is its kernel is a product; conv3d takes five times as long to train."""
+        if stride != kernel.shape[2:]:
+            return super().patches(x, kernel, stride)
+        size = kernel.shape[-1]
+        rows, cols = x.shape[-2] // size, x.shape[-1] // size
+        x = x[..., :rows * size, :cols * size].unflatten(-1, (cols, size)).unflatten(-3, (rows, size))
+        x = x.movedim((-4, -2), (1, 2))  # [B, rows, cols, channels, (frames,) size, size]
+        return x.reshape(len(x), rows * cols, -1) @ kernel.flatten(1).T
+
+
 class Model:
-    def __init__(self, config):
-        m = config["model"]
-        assert config["train"]["decay"] == "matrices" and m["layer_scale"] == "none", "not part of this script"
+    def __init__(self, config, seed, items):
+        m, t = config["model"], config["train"]
+        assert t["decay"] == "matrices" and m["layer_scale"] == "none" and not t["flip"] and not any(t["noise"].values()), "not part of this script"
+        assert t["accumulate"] == 1 and t["held_out"] == 0 and t["ema"] == 0 and not t["stages"], "not part of this script"
         assert all(m[t]["drop_path"] == 0 and m[t]["head_dropout"] == 0 for t in TOWERS), "not part of this script"
-        self.w = first_weights(m)
+        self.w = first_weights(m, seed)
+        for name in OTHERS:
+            self.w[f"modality_postprocessors.{name}.1.log_logit_scale"] = torch.tensor(math.log(first_scale(t, m[name]["scale"], items)))
         fixed = {f"modality_postprocessors.{t}.1.log_logit_scale" for t in OTHERS if not m[t]["learnable"]}
         self.trained = {n: v.requires_grad_() for n, v in self.w.items() if n not in fixed}
         self.w["modality_preprocessors.text.mask"] = torch.full((77, 77), -math.inf).triu(1)
-        self.towers = {t: Tower(self.w, t, m[t]["heads"], m["audio"]["stride"]) for t in TOWERS}
+        self.towers = {t: TrainedTower(self.w, t, m[t]["heads"], m["audio"]["stride"]) for t in TOWERS}
 
     def unit(self, shards, name, rows):
         """Unit vectors of all rows, undisturbed; a sound's clips are averaged."""
@@ -161,25 +237,35 @@ class Model:
         return torch.cat(out)
 
 
-def train(model, shards, t, log):
+def epoch_plan(keys, t, seed, epoch):
+    """The steps of an epoch: for each the modality beside the picture and the rows of its batch."""
+    n, size = len(keys), min(t["batch"], len(keys))
+    per_pass, plan, order = -(-n // size), [], {}
+    for name in OTHERS:
+        per_epoch = max(1, math.floor(t["pairs"][name] * per_pass + 0.5))
+        for number in range(epoch * per_epoch, (epoch + 1) * per_epoch):
+            plan.append((place(seed, "batch " + name, number), name, number))
+    plan.sort(key=lambda p: p[0])
+    for _, name, number in plan:
+        turn, index = divmod(number, per_pass)  # a pass shows every item once; its last batch is filled up from its beginning
+        if (name, turn) not in order:
+            order[name, turn] = sorted(range(n), key=lambda row: (place(seed, "order " + name, turn, keys[row]), row))
+        rows = order[name, turn]
+        yield name, torch.tensor([rows[(index * size + i) % n] for i in range(size)])
+
+
+def train(model, shards, t, seed, log):
     groups = [[v for n, v in model.trained.items() if decays(n, v)], [v for n, v in model.trained.items() if not decays(n, v)]]
     opt = torch.optim.AdamW([{"params": groups[0]}, {"params": groups[1], "weight_decay": 0}], lr=t["learning_rate"],
-                            betas=(t["beta1"], t["beta2"]), eps=t["epsilon"], weight_decay=t["weight_decay"])
-    n, size = len(shards), min(t["batch"], len(shards))
-    per_pass = -(-n // size)
+                            betas=(t["beta1"], t["beta2"]), eps=t["epsilon"], weight_decay=t["weight_decay"], fused=True)
     for epoch in range(t["epochs"]):
-        plan = []
-        for name in OTHERS:
-            for j in range(max(1, round(t["pairs"][name] * per_pass))):
-                if j % per_pass == 0:  # a pass shows every item once; its last batch is filled up from its beginning
-                    order = torch.randperm(n)
-                    order = torch.cat([order, order])
-                plan.append((name, order[j % per_pass * size:][:size]))
-        sums = {}
-        for position, i in enumerate(torch.randperm(len(plan)).tolist()):
-            name, rows = plan[i]
+        plan, sums = list(epoch_plan(shards.keys, t, seed, epoch)), {}
+        for position, (name, rows) in enumerate(plan):
             hub = model.towers["vision"](shards.batch("image", rows))[0]
-            clips = torch.randint(shards.x["audio"].shape[1], (len(rows),)) if name == "audio" else None
+            clips = None
+            if name == "audio":
+                held = shards.x["audio"].shape[1]
+                clips = torch.tensor([int(uniforms(1, seed, "clip", epoch, shards.keys[r])[0] * held) for r in rows])
             other = model.towers[name](shards.batch(name, rows, clips))[1]
             logits, right = hub @ other.T, torch.arange(len(rows))
             loss = (F.cross_entropy(logits, right) + F.cross_entropy(logits.T, right)) / 2
@@ -191,8 +277,32 @@ def train(model, shards, t, log):
             for g in opt.param_groups:
                 g["lr"] = rate(t, epoch + position / len(plan))
             opt.step()
+            log.step("image-" + name, loss.item())
             sums.setdefault(name, []).append(loss.item())
-        log(epoch, {k: sum(v) / len(v) for k, v in sums.items()})
+        log.epoch(epoch, {k: sum(v) / len(v) for k, v in sums.items()})
+
+
+class Log:
+    """Follows a training, and compares each step with the same one of prep's run."""
+
+    def __init__(self, run, epochs, same):
+        steps = [json.loads(line) for line in (run / "metrics.jsonl").open()]
+        self.steps = [(s["pair"], s["loss"]) for s in steps if s["kind"] == "step"] if same else []
+        self.epochs, self.off, self.began = epochs, [], time.process_time()
+
+    def step(self, pair, loss):
+        if self.steps:
+            there, theirs = self.steps[len(self.off)]
+            assert pair == there, f"step {len(self.off) + 1} is of {pair} here and of {there} there"
+            self.off.append(abs(loss - theirs))
+
+    def epoch(self, epoch, losses):
+        spent = time.process_time() - self.began
+        print(f"epoch {epoch + 1} of {self.epochs}", {k: round(v, 3) for k, v in losses.items()}, f"{spent:.0f} s of CPU", file=sys.stderr)
+
+    def apart(self):
+        """The largest difference of losses within the first steps."""
+        return {str(n): max(self.off[:n]) for n in (1, 10, 100, 300, 1000, len(self.off)) if n <= len(self.off)}
 
 
 def recall(queries, items, twins):
@@ -223,19 +333,14 @@ def measure(model, held, again):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("dir", type=pathlib.Path)
-    p.add_argument("--seed", type=int, default=0, help="of PyTorch's draws")
+    p.add_argument("--luck", type=int, help="seed of all draws (default: the run's)")
     a = p.parse_args()
-    torch.manual_seed(a.seed)
     config = json.loads((a.dir / "run/checkpoints/last/state.json").read_text())["config"]
+    seed = config["train"]["seed"] if a.luck is None else a.luck
     shards = {n: Shards(a.dir / "shards" / n) for n in ["train", "held-out", "held-out-again"]}
-    began = time.process_time()
-
-    def log(epoch, losses):
-        print(f"epoch {epoch + 1} of {config['train']['epochs']}", {k: round(v, 3) for k, v in losses.items()}, f"{time.process_time() - began:.0f} s of CPU", file=sys.stderr)
-
-    model = Model(config)
-    train(model, shards["train"], config["train"], log)
-    print(json.dumps(measure(model, shards["held-out"], shards["held-out-again"])))
+    model, log = Model(config, seed, len(shards["train"])), Log(a.dir / "run", config["train"]["epochs"], a.luck is None)
+    train(model, shards["train"], config["train"], seed, log)
+    print(json.dumps(measure(model, shards["held-out"], shards["held-out-again"]) | {"steps": log.apart()}))
 
 
 if __name__ == "__main__":

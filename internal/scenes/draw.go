@@ -20,9 +20,9 @@ var (
 	distances = []float64{2.4, 1.6, 1.0}
 )
 
-// away is how far from the middle a shape stands along each axis: two patches of the model's, so that a shape
+// away is how far from the middle a shape stands along each axis: one patch of the model's, so that a shape
 // looks the same to it wherever it stands.
-const away = 64
+const away = 56
 
 // A rendition is where and how one recording shows its scene.
 type rendition struct {
