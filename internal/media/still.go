@@ -81,29 +81,47 @@ func (t *Tools) decodeHEIF(ctx context.Context, data []byte, o picture.Options) 
 
 // yuvToRGB is the conversion of colours with what the file says of them: chroma to the full size first, as the
 // libraries do it that Pillow reads these files by, then to RGB. libavif interpolates chroma; libheif repeats
-// it. With the same choice pixels are theirs to a level or two.
+// it. With the same choice pixels are theirs to a level or two. ffmpeg is told where it would do otherwise: at odd
+// sides, of grey, and of a range that boxes or stream state.
 func yuvToRGB(s *picture.HEIFStream) string {
 	const exact = "accurate_rnd+full_chroma_int+full_chroma_inp+bitexact"
 	chroma := "bilinear"
 	if s.Codec == "hevc" {
 		chroma = "neighbor"
 	}
-	full := "scale=iw:ih:flags=" + chroma + "+" + exact
-	rgb := "scale=iw:ih:flags=bicubic+" + exact
-	switch s.FullRange {
-	case 0:
-		full += ":in_range=tv:out_range=tv"
-	case 1:
-		full += ":in_range=pc:out_range=pc"
-	default:
-		full += ":out_range=pc"
-	}
+	rgb := "scale=iw:ih:flags=" + chroma + "+" + exact
 	// Of ITU-T H.273 as swscale calls them. 2, and what the stream leaves open too, is BT.601 to swscale, as to
 	// libheif and libavif. 0 is RGB, which is not converted.
 	if name := map[int]string{1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020"}[s.Matrix]; name != "" {
 		rgb += ":in_color_matrix=" + name
 	}
-	return full + ",format=yuv444p|yuv444p10|yuv444p12|gbrp|gbrp10|gbrp12|gray|gray10|gray12," + rgb + ",format=rgb24"
+	// The range is converted with the colours and not before: levels beyond the limited range's white belong to
+	// colours within the gamut.
+	same := ":out_range=pc" // what the stream says is only known to ffmpeg
+	if s.FullRange >= 0 {
+		name := [2]string{"tv", "pc"}[s.FullRange]
+		rgb += ":in_range=" + name
+		same = ":in_range=" + name + ":out_range=" + name
+	}
+	switch odd := s.TileWidth%2 != 0 && s.ChromaX == 2 || s.TileHeight%2 != 0 && s.ChromaY == 2; {
+	case s.Grey && s.FullRange == 0: // swscale takes grey for the full range whatever it is told
+		return "extractplanes=y,format=gray,lut=c0='clip((val-16)*255/219+0.5,0,255)',format=rgb24"
+	case chroma == "neighbor":
+	case odd && !s.Grey:
+		// swscale stretches the chroma of an odd side over it: two columns of it are to be four, less one.
+		format := "yuv444p"
+		if s.Bits > 8 {
+			format += strconv.Itoa(s.Bits)
+		}
+		double := fmt.Sprintf("scale=iw*%d:ih*%d:flags=%s+%s,crop=iw-%d:ih-%d:0:0", s.ChromaX, s.ChromaY, chroma, exact, s.TileWidth%2*(s.ChromaX-1), s.TileHeight%2*(s.ChromaY-1))
+		if s.FullRange < 0 { // swscale's own answer, which the joined planes do not carry
+			rgb += ":in_range=tv"
+		}
+		rgb = "extractplanes=y+u+v[y][u][v];[u]" + double + "[U];[v]" + double + "[V];[y][U][V]mergeplanes=mapping=0x001020:format=" + format + "," + rgb
+	default: // swscale interpolates chroma between lines only on the way to a format that has it
+		rgb = "scale=iw:ih:flags=" + chroma + "+" + exact + same + ",format=yuv444p|yuv444p10|yuv444p12|gbrp|gbrp10|gbrp12|gray|gray10|gray12," + rgb
+	}
+	return rgb + ",format=rgb24"
 }
 
 // stills is one run of ffmpeg over streams in memory.

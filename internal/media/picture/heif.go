@@ -35,8 +35,12 @@ type HEIFStream struct {
 	Tiles                 int
 	TileWidth, TileHeight int
 	// Matrix and FullRange are the file's word on how its YCbCr becomes RGB (ITU-T H.273), which outranks the
-	// stream's own; -1 where the file leaves it to the stream.
+	// stream's own; of AV1 the stream's where the file says nothing. -1: what the stream says of HEVC.
 	Matrix, FullRange int
+	// Grey has no chroma. Of AV1 ChromaX and ChromaY are 2 where chroma has half the columns and half the rows,
+	// and Bits are those of a sample.
+	Grey                   bool
+	ChromaX, ChromaY, Bits int
 
 	columns int
 	placed  int
@@ -605,7 +609,10 @@ func (f *heifFile) stream(id uint32, o Options) (*HEIFStream, error) {
 		head = append(head, 0, 0, 0, 0)
 		s.Data = append(head, body...)
 	}
-	return s, f.colours(s, it, f.items[tiles[0]])
+	if err := f.colours(s, it, f.items[tiles[0]]); err != nil {
+		return nil, err
+	}
+	return s, f.samples(s, tiles[0])
 }
 
 // checkTiles holds tiles against the picture that they cover.
@@ -781,6 +788,42 @@ func (f *heifFile) colours(s *HEIFStream, picture, tile *heifItem) error {
 				return f.unsupported("matrix coefficients %d (ITU-T H.273)", s.Matrix)
 			}
 			return nil
+		}
+	}
+	return nil
+}
+
+// samples reads what a tile's configuration says of its samples.
+func (f *heifFile) samples(s *HEIFStream, tile uint32) error {
+	it := f.items[tile]
+	if b := it.property("hvcC"); s.Codec == "hevc" && len(b) > 16 {
+		s.Grey = b[16]&3 == 0
+	}
+	b := it.property("av1C")
+	if s.Codec != "av1" || len(b) < 4 {
+		return nil
+	}
+	s.Bits = 8
+	if b[2]&0x40 != 0 {
+		s.Bits = 10 + int(b[2]>>5&1)*2
+	}
+	s.Grey, s.ChromaX, s.ChromaY = b[2]&0x10 != 0, 1+int(b[2]>>3&1), 1+int(b[2]>>2&1)
+	if s.FullRange >= 0 {
+		return nil
+	}
+	colours, ok := readAV1Colours(b[4:])
+	if !ok { // the configuration may leave the header to the picture
+		content, err := f.content(tile)
+		if err != nil {
+			return err
+		}
+		colours, ok = readAV1Colours(content)
+	}
+	if ok {
+		s.FullRange = colours.fullRange
+		switch colours.matrix {
+		case 1, 4, 5, 6, 7, 9:
+			s.Matrix = colours.matrix
 		}
 	}
 	return nil

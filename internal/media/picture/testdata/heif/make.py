@@ -114,6 +114,12 @@ put("plain.avif", encode(im, "AVIF", quality=85))
 put("444.avif", encode(im, "AVIF", quality=85, subsampling="4:4:4"))
 put("limited.avif", encode(im, "AVIF", quality=85, range="limited"))
 put("alpha.avif", encode(rgba, "AVIF", quality=85))
+# Chroma of an odd side; levels beyond white, whose range the boxes or the stream alone state; grey of the limited range.
+bright = Image.fromarray(np.clip(rgb.astype(int) * 3 // 2, 0, 255).astype(np.uint8))
+put("odd.avif", encode(im.crop((0, 0, 149, 89)), "AVIF", quality=90))
+put("undescribed.avif", encode(bright, "AVIF", quality=90, range="limited").replace(b"colr", b"free"))
+put("grey_limited.avif", encode(im.convert("L"), "AVIF", quality=90, range="limited"))
+put("limited.heic", encode(bright, "HEIF", quality=90, full_range_flag=0))
 put("grey.avif", encode(im.convert("L"), "AVIF", quality=85))
 turned = Image.Exif(); turned[0x0112] = 6
 put("turned.avif", encode(im, "AVIF", quality=85, exif=turned))
