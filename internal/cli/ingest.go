@@ -27,7 +27,7 @@ func planFlags() []cli.Flag {
 		configFlag,
 		&cli.StringFlag{Name: "snr-method", Usage: "estimator of the noise: " + strings.Join(configs.SNRMethods, ", ")},
 		&cli.BoolFlag{Name: "allow-outside", Usage: "let a manifest name files outside its own folder"},
-		&cli.BoolFlag{Name: "allow-truncated", Usage: "keep JPEG pictures that are cut off or damaged, with what is missing grey"},
+		&cli.BoolFlag{Name: "allow-truncated", Usage: "keep JPEG pictures that are cut off or damaged, with what is missing grey, and PNG that lack their end alone"},
 		&cli.BoolFlag{Name: "skip-unsupported", Usage: "go on where files need a program that is missing; each costs a failed row"},
 	}, thresholdFlags()...)
 }

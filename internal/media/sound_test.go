@@ -298,7 +298,11 @@ func TestWAVRare(t *testing.T) {
 	equal(t, decode(t, write(t, "x.wav", late), Segment{}).Data, want)
 	// 24 bits in the upper part of 32.
 	wide := wavOf{tag: 1, bits: 24, channels: 1, rate: 16000, align: 4, byteRate: 64000, data: []byte{0, 0, 0, 0x40, 0, 0, 0, 0xc0}}
-	equal(t, decode(t, write(t, "x.wav", wide.build()), Segment{}).Data, []float32{0.5, -0.5})
+	s = decode(t, write(t, "x.wav", wide.build()), Segment{})
+	equal(t, s.Data, []float32{0.5, -0.5})
+	if len(s.Notes) != 1 || s.Notes[0] != "24 bits in 32, taken from the upper ones" {
+		t.Errorf("notes %q", s.Notes)
+	}
 	// Nothing but tags behind an empty data chunk.
 	empty := append(wavOf{tag: 1, bits: 16, channels: 1, rate: 16000}.build(), chunk("LIST", []byte("INFOISFT"))...)
 	if _, err := (&Tools{}).DecodeSound(context.Background(), write(t, "x.wav", empty), Segment{}); fault.ReasonOf(err) != "empty_audio" {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/bits"
 	"os"
 	"strconv"
 	"strings"
@@ -250,5 +251,54 @@ func TestTransportClockWraps(t *testing.T) {
 	v, ok := timing.SyncOffset()
 	if err != nil || !ok || math.Abs(v-0.48) > 0.02 || math.Abs(timing.VideoSeconds-1.6) > 0.1 {
 		t.Errorf("%.4f %v %v: %s", v, ok, err, show(timing))
+	}
+}
+
+// mkvmerge can write the description of the tracks behind the pictures; the seek head says where.
+func TestTracksBehindThePictures(t *testing.T) {
+	tools := needFFmpeg(t)
+	path := shifted(t, tools, "mkv", 0.48, []string{"-c:v", "mpeg4", "-c:a", "flac"})
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// element is the end of the one at at, and where its body begins.
+	element := func(at int) (body, end int) {
+		id, size := bits.LeadingZeros8(data[at])+1, bits.LeadingZeros8(data[at+bits.LeadingZeros8(data[at])+1])+1
+		n := uint64(0)
+		for i, b := range data[at+id : at+id+size] {
+			if n = n<<8 | uint64(b); i == 0 {
+				n &= 0xff >> size
+			}
+		}
+		body = at + id + size
+		return body, body + int(n)
+	}
+	_, segment := element(0)
+	begin, end := element(segment)
+	var info, tracks, clusters []byte
+	for at := begin; at < end; {
+		_, next := element(at)
+		switch binary.BigEndian.Uint32(data[at:]) {
+		case 0x1549a966:
+			info = data[at:next]
+		case 0x1654ae6b:
+			tracks = data[at:next]
+		case 0x1f43b675:
+			clusters = append(clusters, data[at:next]...)
+		}
+		at = next
+	}
+	const seekHead = "\x11\x4d\x9b\x74\x95\x4d\xbb\x92\x53\xab\x84\x16\x54\xae\x6b\x53\xac\x88"
+	body := binary.BigEndian.AppendUint64([]byte(seekHead), uint64(len(seekHead)+8+len(info)+len(clusters)))
+	body = append(append(append(body, info...), clusters...), tracks...)
+	out := append(bytes.Clone(data[:segment]), 0x18, 0x53, 0x80, 0x67)
+	out = append(binary.BigEndian.AppendUint64(out, 1<<56|uint64(len(body))), body...)
+	timing, err := new(Tools).ProbeTiming(t.Context(), write(t, "x.mkv", out))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if offset, ok := timing.SyncOffset(); !ok || math.Abs(offset-0.48) >= 0.02 || math.Abs(timing.AudioSeconds-1.6) > 0.09 {
+		t.Errorf("offset %v, timing %s", offset, show(timing))
 	}
 }

@@ -186,7 +186,9 @@ func (w *wavFile) parseFormat(path string, b []byte) error {
 	case tag == wavFormatPCM && byteRate == int64(width*w.channels)*int64(w.rate) && byteRate != bytes:
 		w.notes = append(w.notes, fmt.Sprintf("the header has frames of %d bytes for %d", align, width*w.channels))
 	case tag == wavFormatPCM && width > 1 && byteRate == bytes && align%w.channels == 0 && align/w.channels > width && align/w.channels <= 4:
-		width = align / w.channels // 24 bits in 32, in the upper ones
+		// 24 bits in 32, in the upper ones: as the format says, and libsndfile does.
+		w.notes = append(w.notes, fmt.Sprintf("%d bits in %d, taken from the upper ones", w.bits, 8*align/w.channels))
+		width = align / w.channels
 	default:
 		return fault.Corruptf("bad_header", "%s: frames of %d bytes do not hold %d channels of %d bits", path, align, w.channels, w.bits)
 	}

@@ -65,7 +65,9 @@ type matroska struct {
 	duration float64
 	tracks   []*matroskaTrack
 	cues     int64 // where the index is, 0 unknown
-	steps    int
+	// described is where the tracks are by the seek head, 0 unknown.
+	described int64
+	steps     int
 }
 
 type matroskaTrack struct {
@@ -197,6 +199,14 @@ func readMatroska(in *infile.File) ([]Track, error) {
 	}
 	m.begin = segment.body
 	at := m.readBeginning()
+	if m.tracks == nil && m.w.err == nil && m.described > at { // the tracks stand behind the pictures
+		if e, ok := m.element(m.described, in.Size); ok && e.id == idTracks {
+			eachElement(m.master(e), m.trackEntry)
+		}
+		if m.tracks != nil {
+			at = m.readBeginning()
+		}
+	}
 	if m.w.err != nil {
 		return nil, m.w.err
 	}
@@ -234,7 +244,9 @@ func (m *matroska) readBeginning() (at int64) {
 				}
 			})
 		case idTracks:
-			eachElement(m.master(e), m.trackEntry)
+			if m.tracks == nil {
+				eachElement(m.master(e), m.trackEntry)
+			}
 		case idCues:
 			m.cues = at
 		case idCluster:
@@ -256,7 +268,7 @@ func (m *matroska) readBeginning() (at int64) {
 	return at
 }
 
-// seek notes where the cues are.
+// seek notes where the cues and the tracks are.
 func (m *matroska) seek(id uint32, body []byte) {
 	if id != idSeek {
 		return
@@ -272,6 +284,9 @@ func (m *matroska) seek(id uint32, body []byte) {
 	})
 	if what == idCues && where < uint64(m.w.in.Size) {
 		m.cues = m.begin + int64(where)
+	}
+	if what == idTracks && where < uint64(m.w.in.Size) {
+		m.described = m.begin + int64(where)
 	}
 }
 

@@ -49,7 +49,8 @@ type Options struct {
 	// MaxPixels bounds width times height, 0: DefaultMaxPixels. It is held against the header before
 	// anything is allocated.
 	MaxPixels int64
-	// AllowTruncated keeps a JPEG whose file ends early or whose data is damaged, its missing part grey or
+	// AllowTruncated keeps a PNG that has all its pixels and no end chunk, as Pillow does, and
+	// a JPEG whose file ends early or whose data is damaged, its missing part grey or
 	// blurred. The other formats have nothing to show for a missing part and fail.
 	AllowTruncated bool
 }
@@ -320,9 +321,37 @@ func decodePNG(_ *Decoder, data []byte, o Options, info *Info) (*vision.Picture,
 	r = newPictureReader(data)
 	img, err := png.Decode(r)
 	if err != nil {
-		return nil, pictureError(info.Format, r, err)
+		if ended := endPNG(data); ended != nil {
+			whole, again := png.Decode(bytes.NewReader(ended))
+			switch {
+			case again != nil:
+			case !o.AllowTruncated:
+				return nil, fault.Corruptf("truncated", "%s: the file ends at byte %d without its end chunk (IEND): all pixels are there, and text or times may be missing; fetch it again, or keep it by image.allow_truncated (--allow-truncated)", info.Format, len(data))
+			default:
+				img, err = whole, nil
+			}
+		}
+		if err != nil {
+			return nil, pictureError(info.Format, r, err)
+		}
 	}
 	return flatten(img, o, kind == 0 && bits == 16, info)
+}
+
+// endPNG puts an end chunk behind the whole chunks of a file that has none; nil where that is not what it lacks.
+func endPNG(data []byte) []byte {
+	at := 8
+	for at+12 <= len(data) {
+		n := int64(binary.BigEndian.Uint32(data[at:]))
+		if string(data[at+4:at+8]) == "IEND" {
+			return nil
+		}
+		if n > int64(len(data)-at-12) {
+			break
+		}
+		at += 12 + int(n)
+	}
+	return append(bytes.Clone(data[:at]), "\x00\x00\x00\x00IEND\xae\x42\x60\x82"...)
 }
 
 // pngChunk returns what follows a prefix in the first chunk of a kind that has it, nil when there is none.

@@ -105,7 +105,7 @@ func TestMalformedPictures(t *testing.T) {
 
 		{"PNG: eight bytes", png[:8], corrupt, "truncated", "PNG"},
 		{"PNG: cut in the data", png[:len(png)/2], corrupt, "truncated", "PNG: the file is cut off"},
-		{"PNG: no end chunk", png[:len(png)-12], corrupt, "truncated", "PNG"},
+		{"PNG: no end chunk", png[:len(png)-12], corrupt, "truncated", "--allow-truncated"},
 		{"PNG: a damaged byte", splice(png, idat+300, "\x00\x00\x00"), corrupt, "corrupt_picture", "PNG: damaged before byte"},
 		{"PNG: a wrong checksum of the header", splice(png, 30, "\x00\x00"), corrupt, "corrupt_picture", "PNG"},
 		{"PNG: no pixel", pngHeader(0, 10, 8, 2), corrupt, "corrupt_picture", "PNG"},

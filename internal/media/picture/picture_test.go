@@ -281,3 +281,23 @@ func TestTruncatedJPEG(t *testing.T) {
 		})
 	}
 }
+
+// A PNG that lacks its end alone is kept on request, pixel for pixel, and one that lacks pixels is not.
+func TestPNGWithoutEnd(t *testing.T) {
+	data := readPicture(t, "la.png")
+	whole, _, err := new(picture.Decoder).DecodePicture(data, picture.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, lacking := range []int{12, 5} {
+		p, _, err := new(picture.Decoder).DecodePicture(data[:len(data)-lacking], picture.Options{AllowTruncated: true})
+		if err != nil || !bytes.Equal(p.Pix, whole.Pix) {
+			t.Errorf("without its last %d bytes: %v", lacking, err)
+		}
+	}
+	for _, lacking := range []int{13, 40} {
+		if _, _, err := new(picture.Decoder).DecodePicture(data[:len(data)-lacking], picture.Options{AllowTruncated: true}); fault.ReasonOf(err) != "truncated" {
+			t.Errorf("without its last %d bytes: %v", lacking, err)
+		}
+	}
+}
