@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+
+	"prep/internal/fault"
 )
 
 // Type is a type of numbers, spelled as safetensors spells it.
@@ -217,10 +219,11 @@ func (s Source) Bytes(use func([]byte) error) error {
 	return err
 }
 
-// Floats turns a tensor's bytes, which come in chunks of whole elements, into chunks of float32.
+// Floats turns a tensor's bytes, which come in chunks of whole elements, into chunks of float32. Types that are not
+// floating are refused.
 func (t Tensor) Floats(bytes func(use func([]byte) error) error, use func([]float32) error) error {
 	if !t.Type.Floating() {
-		return fmt.Errorf("%q holds %s, not floating point", t.Name, t.Type)
+		return fault.Corruptf("weights", "%q holds %s, not floating point", t.Name, t.Type)
 	}
 	var buf []float32
 	return bytes(func(b []byte) error {

@@ -207,9 +207,6 @@ func (f *File) Floats(name string, use func([]float32) error) error {
 	if !ok {
 		return corruptf("no tensor %q", name)
 	}
-	if !t.Type.Floating() {
-		return corruptf("%q holds %s, not floating point", name, t.Type)
-	}
 	return t.Tensor.Floats(func(b func([]byte) error) error { return f.Bytes(name, b) }, use)
 }
 
