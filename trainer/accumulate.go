@@ -37,13 +37,7 @@ func (e *engine) stepAll(parts [][]feed, lr float64, towerSteps []int) (result, 
 	if err != nil {
 		return result{}, err
 	}
-	var weights []*Weight
-	var tower []int
-	for i, f := range layout {
-		for _, w := range e.trained(towerOf(f.modality)) {
-			weights, tower = append(weights, w), append(tower, i)
-		}
-	}
+	weights, tower := e.reached(layout)
 	e.addMoments(layout)
 	for _, w := range weights {
 		if e.store.GetVariable(sumPath(w.Name)) == nil {
@@ -76,23 +70,6 @@ func (e *engine) stepAll(parts [][]feed, lr float64, towerSteps []int) (result, 
 	if err != nil {
 		return result{}, err
 	}
-	update, err := e.compiled("update|"+key, func() (*program, error) {
-		return e.program([]placed{rates}, func(_ *model.Scope, in []*Node) []*Node {
-			rates := in[0]
-			g := rates.Graph()
-			grads := make([]*Node, len(weights))
-			for i, w := range weights {
-				v := e.store.GetVariable(sumPath(w.Name))
-				grads[i] = v.NodeValue(g)
-				v.SetNodeValue(ZerosLike(grads[i]))
-			}
-			return []*Node{e.adamW(weights, tower, grads, rates)}
-		})
-	})
-	if err != nil {
-		return result{}, err
-	}
-
 	embedded := make([][][]float32, len(parts)) // by batch and feed, [rows of the batch, dim]
 	for j, feeds := range parts {
 		out, err := embed.call(e.inputs(feeds))
@@ -127,14 +104,52 @@ func (e *engine) stepAll(parts [][]feed, lr float64, towerSteps []int) (result, 
 			t.FinalizeAll()
 		}
 	}
-	norm, err := update.call([]placed{rates})
-	if err != nil {
+	if r.gradNorm, err = e.updateFromSums(key, weights, tower, e.rates(lr, towerSteps)); err != nil {
 		return result{}, fmt.Errorf("update of %s: %w", key, err)
 	}
-	r.gradNorm = tensors.ToScalar[float32](norm[0])
-	norm[0].FinalizeAll()
 	r.skipped = e.scaling.lost(r.gradNorm)
 	return r, nil
+}
+
+// updateFromSums updates the weights from the gradients that were gathered, which begin at zero again, and returns their
+// norm.
+func (e *engine) updateFromSums(key string, weights []*Weight, tower []int, rates []float32) (float32, error) {
+	if e.inPlace {
+		sums := make([][]float32, len(weights))
+		for i, w := range weights {
+			var err error
+			if sums[i], err = e.stored(sumPath(w.Name)); err != nil {
+				return 0, err
+			}
+		}
+		norm, err := e.updateInPlace(weights, tower, rates, sums)
+		for _, s := range sums {
+			clear(s)
+		}
+		return norm, err
+	}
+	args := []placed{whole(rates)}
+	update, err := e.compiled("update|"+key, func() (*program, error) {
+		return e.program(args, func(_ *model.Scope, in []*Node) []*Node {
+			rates := in[0]
+			g := rates.Graph()
+			grads := make([]*Node, len(weights))
+			for i, w := range weights {
+				v := e.store.GetVariable(sumPath(w.Name))
+				grads[i] = v.NodeValue(g)
+				v.SetNodeValue(ZerosLike(grads[i]))
+			}
+			return e.update(weights, tower, grads, rates)
+		})
+	})
+	if err != nil {
+		return 0, err
+	}
+	out, err := update.call(args)
+	if err != nil {
+		return 0, err
+	}
+	return e.updated(weights, tower, rates, out)
 }
 
 // compiled returns the graph of that name, building it when it is asked for first.

@@ -1,6 +1,7 @@
 package trainer
 
 import (
+	"fmt"
 	"math"
 	"slices"
 
@@ -9,6 +10,8 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
+
+	"prep/trainer/kernels"
 )
 
 // AdamW with decoupled decay (Loshchilov and Hutter 2019), element for element as PyTorch's:
@@ -47,6 +50,120 @@ func (e *engine) rates(lr float64, towerSteps []int) []float32 {
 		out = append(out, float32(e.scaling.Scale), float32(1/e.scaling.Scale))
 	}
 	return out
+}
+
+// update ends the graph of a step: by adamW, whose norm it returns, or where the weights are updated in place with the
+// gradients, which are then for updated.
+func (e *engine) update(weights []*Weight, tower []int, grads []*Node, rates *Node) []*Node {
+	if e.inPlace {
+		return grads
+	}
+	return []*Node{e.adamW(weights, tower, grads, rates)}
+}
+
+// updated takes what update put at the end of a graph, and returns the gradient's norm before clipping. Where the weights
+// are updated in place they are now.
+func (e *engine) updated(weights []*Weight, tower []int, rates []float32, out []*tensors.Tensor) (float32, error) {
+	defer func() {
+		for _, t := range out {
+			t.FinalizeAll()
+		}
+	}()
+	if !e.inPlace {
+		return tensors.ToScalar[float32](out[0]), nil
+	}
+	if len(out) != len(weights) {
+		return 0, fmt.Errorf("%d gradients of %d weights", len(out), len(weights))
+	}
+	grads := make([][]float32, len(out))
+	for i, t := range out {
+		var err error
+		if grads[i], err = e.onHost(t); err != nil {
+			return 0, err
+		}
+	}
+	return e.updateInPlace(weights, tower, rates, grads)
+}
+
+// onHost are the values of a tensor as they lie in the backend, whose memory is the host's.
+func (e *engine) onHost(t *tensors.Tensor) ([]float32, error) {
+	if err := t.ToDevice(e.backend, 0); err != nil {
+		return nil, err
+	}
+	b, err := t.Buffer(e.backend, 0)
+	if err != nil {
+		return nil, err
+	}
+	flat, err := b.Data()
+	if err != nil {
+		return nil, err
+	}
+	v, ok := flat.([]float32)
+	if !ok {
+		return nil, fmt.Errorf("values are %T", flat)
+	}
+	return v, nil
+}
+
+// stored are a variable's values onHost.
+func (e *engine) stored(path string) ([]float32, error) {
+	v := e.store.GetVariable(path)
+	if v == nil {
+		return nil, fmt.Errorf("nothing is stored at %s", path)
+	}
+	t, err := v.Value()
+	if err != nil {
+		return nil, err
+	}
+	return e.onHost(t)
+}
+
+// updateInPlace does to the weights what adamW builds a graph for, with the same roundings in the same order, in one
+// pass over memory instead of one for each operation.
+func (e *engine) updateInPlace(weights []*Weight, tower []int, rates []float32, grads [][]float32) (float32, error) {
+	c := &e.train
+	norm := float32(0)
+	for _, g := range grads {
+		norm += kernels.SumSquares(g)
+	}
+	norm = float32(math.Sqrt(float64(norm)))
+	clip := float32(1)
+	if c.Clip > 0 {
+		clip = min(float32(c.Clip)/(norm+clipEpsilon), 1)
+	}
+	for i, w := range weights {
+		x, err := e.stored(variablePath(w.Name))
+		if err != nil {
+			return 0, err
+		}
+		m, err := e.stored(firstMomentPath(w.Name))
+		if err != nil {
+			return 0, err
+		}
+		v, err := e.stored(secondMomentPath(w.Name))
+		if err != nil {
+			return 0, err
+		}
+		rate := rates[1+3*tower[i]:]
+		a := kernels.AdamW{
+			Clip: clip, Decay: 1,
+			Beta1: float32(c.Beta1), Rest1: float32(1 - c.Beta1),
+			Beta2: float32(c.Beta2), Rest2: float32(1 - c.Beta2),
+			Step: rate[0], Root: rate[1], Epsilon: float32(c.Epsilon),
+		}
+		if c.WeightDecay > 0 && (c.Decay == "all" || w.decays()) {
+			a.Decay = rates[0]
+		}
+		a.Update(x, m, v, grads[i])
+		if c.EMA > 0 {
+			average, err := e.stored(averagePath(w.Name))
+			if err != nil {
+				return 0, err
+			}
+			kernels.Follow(average, x, rate[2])
+		}
+	}
+	return norm, nil
 }
 
 // adamW builds the update of the weights from their gradients, clipped by the global norm, and returns that

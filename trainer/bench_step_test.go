@@ -49,12 +49,14 @@ func BenchmarkTowerStep(b *testing.B) {
 			step, err := model.NewExec(e.backend, e.store, func(_ *model.Scope, in []*Node) []*Node {
 				loss := infoNCE(in[2], e.net.encode(t, in[1], noise{}).output)
 				weights, tower, grads := e.gradients(layout, loss, in[0])
-				return []*Node{loss, e.adamW(weights, tower, grads, in[0])}
+				return append([]*Node{loss}, e.update(weights, tower, grads, in[0])...)
 			})
 			if err != nil {
 				b.Fatal(err)
 			}
-			args := []any{e.rates(1e-4, []int{1}), tensors.FromFlatDataAndDimensions(x, size.batch, 1, height, width), tensors.FromFlatDataAndDimensions(z, size.batch, size.dim)}
+			rates := e.rates(1e-4, []int{1})
+			weights, tower := e.reached(layout)
+			args := []any{rates, tensors.FromFlatDataAndDimensions(x, size.batch, 1, height, width), tensors.FromFlatDataAndDimensions(z, size.batch, size.dim)}
 			run := func() {
 				out, err := step.Call(args...)
 				if err != nil {
@@ -62,6 +64,9 @@ func BenchmarkTowerStep(b *testing.B) {
 				}
 				if loss := tensors.ToScalar[float32](out[0]); math.IsNaN(float64(loss)) {
 					b.Fatal("the loss is no number")
+				}
+				if _, err := e.updated(weights, tower, rates, out[1:]); err != nil {
+					b.Fatal(err)
 				}
 			}
 			run() // compiles

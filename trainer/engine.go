@@ -41,7 +41,9 @@ type engine struct {
 	stage   int             // of the recipe: it decides which weights move
 	resting map[string]bool // the towers of which none does
 
-	mesh     *mesh // nil: one device
+	mesh *mesh // nil: one device
+	// inPlace has the weights updated by the host, in whose memory they are: on the Go backend.
+	inPlace  bool
 	steps    map[string]*program
 	encoders map[string]*model.Exec
 }
@@ -110,6 +112,7 @@ func startEngine(ctx context.Context, c configs.Config, plugin, checkpoint strin
 // drawn from the seed of the recipe; those of other towers than it is asked for are not made at all.
 func openEngine(m configs.Model, t configs.Train, o engineOptions) (*engine, error) {
 	e := &engine{train: t, model: m, backend: o.backend, shared: o.shared, store: model.NewStore(), steps: map[string]*program{}, encoders: map[string]*model.Exec{}}
+	e.inPlace = !device.IsXLA(o.backend)
 	e.net = &network{config: &e.model, store: e.store, recompute: t.Recompute, adapters: map[string]*adapter{}}
 	var err error
 	if e.net.half, err = halfOf(t.Precision, o.backend); err != nil {
@@ -295,7 +298,8 @@ func feedsKey(feeds []feed) string {
 // same order of samples. towerSteps counts, for each feed's tower, the updates it has had, this one included.
 func (e *engine) step(feeds []feed, lr float64, towerSteps []int) (result, error) {
 	key := feedsKey(feeds)
-	args := append([]placed{whole(e.rates(lr, towerSteps))}, e.inputs(feeds)...)
+	rates := e.rates(lr, towerSteps)
+	args := append([]placed{whole(rates)}, e.inputs(feeds)...)
 	run, ok := e.steps[key]
 	if !ok {
 		var err error
@@ -305,8 +309,7 @@ func (e *engine) step(feeds []feed, lr float64, towerSteps []int) (result, error
 			rates := in[0]
 			losses, total := e.losses(layout, in[1:])
 			weights, tower, grads := e.gradients(layout, total, rates)
-			norm := e.adamW(weights, tower, grads, rates)
-			return append(losses, norm)
+			return append(losses, e.update(weights, tower, grads, rates)...)
 		})
 		if err != nil {
 			return result{}, fmt.Errorf("building the step %s: %w", key, err)
@@ -318,14 +321,14 @@ func (e *engine) step(feeds []feed, lr float64, towerSteps []int) (result, error
 		return result{}, fmt.Errorf("step %s: %w", key, err)
 	}
 	var r result
-	for i, t := range out {
-		v := tensors.ToScalar[float32](t)
-		if i < len(feeds)-1 {
-			r.losses = append(r.losses, v)
-		} else {
-			r.gradNorm = v
-		}
+	pairs := len(feeds) - 1
+	for _, t := range out[:pairs] {
+		r.losses = append(r.losses, tensors.ToScalar[float32](t))
 		t.FinalizeAll()
+	}
+	weights, tower := e.reached(feeds)
+	if r.gradNorm, err = e.updated(weights, tower, rates, out[pairs:]); err != nil {
+		return result{}, fmt.Errorf("update of %s: %w", key, err)
 	}
 	r.skipped = e.scaling.lost(r.gradNorm)
 	return r, nil
@@ -397,16 +400,23 @@ func (e *engine) contrast(layout []feed, out []*Node) (losses []*Node, total *No
 	return losses, total
 }
 
-// gradients returns the weights of a step's towers, each weight's tower as a place in the layout, and the
-// gradients of the loss by them: in float16 with the factor of the loss, which is among the rates and which
-// adamW takes away again.
-func (e *engine) gradients(layout []feed, loss, rates *Node) (weights []*Weight, tower []int, grads []*Node) {
-	var nodes []*Node
+// reached returns the weights that a step's towers train, and each weight's tower as a place in the layout.
+func (e *engine) reached(layout []feed) (weights []*Weight, tower []int) {
 	for i, f := range layout {
 		for _, w := range e.trained(towerOf(f.modality)) {
 			weights, tower = append(weights, w), append(tower, i)
-			nodes = append(nodes, e.store.GetVariable(variablePath(w.Name)).NodeValue(loss.Graph()))
 		}
+	}
+	return weights, tower
+}
+
+// gradients returns the weights that a step reaches, and the gradients of the loss by them: in float16 with the factor
+// of the loss, which is among the rates and which adamW takes away again.
+func (e *engine) gradients(layout []feed, loss, rates *Node) (weights []*Weight, tower []int, grads []*Node) {
+	weights, tower = e.reached(layout)
+	var nodes []*Node
+	for _, w := range weights {
+		nodes = append(nodes, e.store.GetVariable(variablePath(w.Name)).NodeValue(loss.Graph()))
 	}
 	if e.scaling != nil {
 		loss = Mul(loss, scaleRate(rates, 0))

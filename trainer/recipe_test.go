@@ -231,3 +231,24 @@ func TestAdvice(t *testing.T) {
 		}
 	}
 }
+
+// The update in place gives the bits of the graph's, from one batch and from several.
+func TestUpdateInPlaceIsTheGraphs(t *testing.T) {
+	for _, accumulate := range []int{1, 2} {
+		c := small(t)
+		c.Train.Batch, c.Train.Accumulate, c.Train.EMA, c.Train.Clip, c.Train.WeightDecay = 4, accumulate, 0.9, 0.1, 0.05
+		rows := synthetic(4*accumulate, sample.Image, sample.Audio)
+		want, values := stepOnce(t, c, rows, func(e *engine) { e.inPlace = false })
+		got, here := stepOnce(t, c, rows, func(e *engine) {
+			if !e.inPlace {
+				t.Error("the Go backend's weights are not updated in place")
+			}
+		})
+		if got.gradNorm != want.gradNorm || got.gradNorm <= float32(c.Train.Clip) || got.losses[0] != want.losses[0] {
+			t.Errorf("%d batches: norm %g, loss %g, want %g, %g", accumulate, got.gradNorm, got.losses[0], want.gradNorm, want.losses[0])
+		}
+		if d, name := furthest(t, values, here); d != 0 {
+			t.Errorf("%d batches: %s is off by %g", accumulate, name, d)
+		}
+	}
+}

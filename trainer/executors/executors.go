@@ -37,6 +37,8 @@ func Install(b compute.Backend) error {
 			compute.OpTypeReduceSum:      reduceSum,
 			compute.OpTypeReduceMax:      reduceMax,
 			compute.OpTypeBroadcastInDim: broadcastInDim,
+			compute.OpTypeSlice:          slice,
+			compute.OpTypePad:            pad,
 		}
 		if kernels.Fast() {
 			maps.Copy(take, map[compute.OpType]func(executor) executor{

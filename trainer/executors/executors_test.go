@@ -120,7 +120,25 @@ func TestEqualsLibrary(t *testing.T) {
 			tests = append(tests, test{fmt.Sprint(name, n), 0, []*tensors.Tensor{arg(n)}, func(x []*Node) *Node { return f(f(x[0])) }})
 		}
 	}
-	for _, s := range [][]int{{5, 6, 7}, {1, 6, 7}, {5, 1, 40}, {40, 33, 1}} {
+	for _, s := range [][]int{{5, 6, 7}, {1, 6, 7}, {5, 1, 40}, {40, 33, 1}, {130, 9, 120}} {
+		axes := []SliceAxisSpec{AxisRange(0, (s[0]+1)/2), AxisRange(s[1] / 2), AxisRange(s[2]/3, s[2])}
+		for i := range 8 { // each axis whole or in part
+			var part []SliceAxisSpec
+			for axis := range 3 {
+				if i>>axis&1 != 0 {
+					part = append(part, axes[axis])
+				} else {
+					part = append(part, AxisRange())
+				}
+			}
+			padded := []compute.PadAxis{{Start: i & 1, End: 2 * (i & 1)}, {Start: i & 2}, {End: i & 4}}
+			tests = append(tests, test{fmt.Sprint("slice", s, i), 0, []*tensors.Tensor{arg(s...)}, func(x []*Node) *Node { return Slice(x[0], part...) }})
+			tests = append(tests, test{fmt.Sprint("pad", s, i), 0, []*tensors.Tensor{arg(s...)}, func(x []*Node) *Node { return Pad(x[0], ScalarZero(x[0].Graph(), x[0].DType()), padded...) }})
+		}
+		odd := []compute.PadAxis{{Interior: 1}, {Start: 1, End: 1}}
+		tests = append(tests, test{fmt.Sprint("strided slice", s), 0, []*tensors.Tensor{arg(s...)}, func(x []*Node) *Node { return Slice(x[0], AxisRange().Stride(2), AxisRange(), AxisRange().Stride(3)) }})
+		tests = append(tests, test{fmt.Sprint("spread pad", s), 0, []*tensors.Tensor{arg(s...)}, func(x []*Node) *Node { return Pad(x[0], ScalarZero(x[0].Graph(), x[0].DType()), odd...) }})
+		tests = append(tests, test{fmt.Sprint("pad with ones", s), 0, []*tensors.Tensor{arg(s...)}, func(x []*Node) *Node { return Pad(x[0], ScalarOne(x[0].Graph(), x[0].DType()), odd[1:]...) }})
 		for _, p := range [][]int{{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}} {
 			tests = append(tests, test{fmt.Sprint("transpose", s, p), 0, []*tensors.Tensor{arg(s...)}, func(x []*Node) *Node { return TransposeAllAxes(x[0], p...) }})
 		}

@@ -52,6 +52,14 @@ type (
 		implementation                                         unsafe.Pointer
 	}
 
+	// What slices and paddings hold.
+	sliceData struct {
+		starts, limits, strides []int //nolint:unused // limits has its place in the layout
+	}
+	padData struct {
+		axesConfig []compute.PadAxis
+	}
+
 	// An executor computes one node. An input that it owns it may return as its result, and then sets it to nil.
 	executor func(backend unsafe.Pointer, n *node, inputs []*buffer, owned []bool) (*buffer, error)
 
@@ -100,10 +108,12 @@ const (
 	version = "v0.1.4"
 )
 
-// The library's types of a node and of a product's data, found by matches.
+// The library's types of a node and of what nodes hold, found by matches.
 var (
-	nodeType reflect.Type
-	dotType  reflect.Type
+	nodeType  reflect.Type
+	dotType   reflect.Type
+	sliceType reflect.Type
+	padType   reflect.Type
 )
 
 // matches compares what this package believes of the library with what a backend of it hands out.
@@ -132,12 +142,31 @@ func matches(b compute.Backend) error {
 	if err := sameType(reflect.TypeFor[node](), data.Type().Elem()); err != nil {
 		return err
 	}
-	held := data.Elem().FieldByName("Data").Elem()
-	if held.Kind() != reflect.Pointer {
-		return fmt.Errorf("a product's data is %v", held.Kind())
-	}
-	if err := sameType(reflect.TypeFor[dotData](), held.Type().Elem()); err != nil {
+	slice, err := f.Slice(x, []int{0, 0, 0}, []int{1, 1, 1}, []int{1, 1, 1})
+	if err != nil {
 		return err
+	}
+	zero, err := f.Constant([]float32{0})
+	if err != nil {
+		return err
+	}
+	pad, err := f.Pad(x, zero, compute.PadAxis{Start: 1})
+	if err != nil {
+		return err
+	}
+	var held [3]reflect.Type
+	for i, of := range []struct {
+		node compute.Value
+		ours reflect.Type
+	}{{product, reflect.TypeFor[dotData]()}, {slice, reflect.TypeFor[sliceData]()}, {pad, reflect.TypeFor[padData]()}} {
+		v := reflect.ValueOf(of.node).Elem().FieldByName("Data").Elem()
+		if v.Kind() != reflect.Pointer {
+			return fmt.Errorf("what a node holds is %v", v.Kind())
+		}
+		if err := sameType(of.ours, v.Type().Elem()); err != nil {
+			return err
+		}
+		held[i] = v.Type()
 	}
 	buf, err := b.BufferFromFlatData(0, make([]float32, 4), shape)
 	if err != nil {
@@ -166,7 +195,7 @@ func matches(b compute.Backend) error {
 	if registerDotGeneral.Method != "DotGeneral" || registerDotGeneral.Fn == nil || nodeExecutors[compute.OpTypeDotGeneral] == nil {
 		return fmt.Errorf("the library's tables are not what they were")
 	}
-	nodeType, dotType = data.Type(), held.Type()
+	nodeType, dotType, sliceType, padType = data.Type(), held[0], held[1], held[2]
 	return nil
 }
 
@@ -208,10 +237,10 @@ func newDotData() (*dotData, any) {
 	return (*dotData)(v.UnsafePointer()), v.Interface()
 }
 
-// dotDataOf returns a product's data.
-func dotDataOf(n *node) *dotData {
-	if reflect.TypeOf(n.Data) != dotType {
+// dataOf returns what a node holds, where it is of the library's type that T stands for.
+func dataOf[T any](n *node, t reflect.Type) *T {
+	if reflect.TypeOf(n.Data) != t {
 		return nil
 	}
-	return (*dotData)(reflect.ValueOf(n.Data).UnsafePointer())
+	return (*T)(reflect.ValueOf(n.Data).UnsafePointer())
 }

@@ -153,7 +153,7 @@ func dotGeneral(original executor) executor {
 	return func(backend unsafe.Pointer, n *node, inputs []*buffer, owned []bool) (*buffer, error) {
 		a, okA := floats(inputs[0])
 		b, okB := floats(inputs[1])
-		d := dotDataOf(n)
+		d := dataOf[dotData](n, dotType)
 		if !okA || !okB || d == nil || n.Shape.DType != dtypes.Float32 || n.Shape.IsDynamic() {
 			return original(backend, n, inputs, owned)
 		}
