@@ -112,9 +112,13 @@ def main():
 
 def compare(a, root, binary):
     def ours(size, device):
-        # The package's tests find their data beside the package. GODEBUG as the program has it: docs/bench.md.
+        # The package's tests find their data beside the package. The environment as the program has it
+        # (internal/cli/restart.go, docs/bench.md).
+        env = os.environ | {"PREP_TEST_DEVICE": device, "GODEBUG": "cpu.fma=off"}
+        if device.startswith("xla:"):
+            env["GLIBC_TUNABLES"] = "glibc.malloc.arena_max=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=18446744073709551615"
         r = subprocess.run([binary, "-test.run=^$", f"-test.bench=TowerStep/{size}$", f"-test.benchtime={a.steps}x"], cwd=root / "trainer",
-                           env=os.environ | {"PREP_TEST_DEVICE": device, "GODEBUG": "cpu.fma=off"}, capture_output=True, text=True)
+                           env=env, capture_output=True, text=True)
         found = re.search(r"([\d.]+) cpu-ms/step", r.stdout)
         if not found:
             sys.exit(r.stdout + r.stderr)
