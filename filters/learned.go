@@ -8,18 +8,17 @@ import (
 )
 
 const (
-	// The range of the residual's starting point, as in training.
-	learnedLow, learnedHigh = -10.0, 30.0
 	// noiseOdds is the log odds of noise alone from which a clip below the limit is unknown.
 	noiseOdds = -0.5
 	// intervalErrors times the expected error to either side hold the truth in 80 of 100 cases of the
 	// cross-validation; errorLeast is its least value, in dB.
-	intervalErrors, errorLeast = 1.52, 0.5
+	intervalErrors, errorLeast = 1.40, 0.5
 	leaf                       = 255 // as a node's trait
 )
 
-// learnedFile is written by scripts/snr/train.py: "snr1", the number of traits as uint32, then three ensembles
-// of boosted trees: residual in dB over tf-floor-1, log odds of noise alone, expected absolute error in dB. An ensemble is a
+// learnedFile is written by scripts/snr/train.py: "snr2", the number of traits as uint32, then three ensembles
+// of boosted trees: the score, which is a mean of log odds that the SNR is above some levels, log odds of noise alone, expected
+// absolute error in dB. Last the number of knots as uint32, and of each its score and its SNR in dB (float32). An ensemble is a
 // float64 to begin with, the number of trees as uint32, and each tree as the number of its nodes (uint16) and
 // for each node trait, right child (bytes) and threshold or value (float32). The left child follows its parent;
 // trait 255 is a leaf. Little-endian.
@@ -40,8 +39,28 @@ type ensemble struct {
 }
 
 type learnedModel struct {
-	traits                int
-	residual, odds, error ensemble
+	traits             int
+	score, odds, error ensemble
+	knots              []knot // at least one, their scores rise
+}
+
+// knot is a point of the curve that makes a score an SNR.
+type knot struct{ score, snr float32 }
+
+// snr is the place of a score on the curve: straight between knots, level beyond the outer ones.
+func (m *learnedModel) snr(score float64) float64 {
+	before := m.knots[0]
+	if score <= float64(before.score) {
+		return float64(before.snr)
+	}
+	for _, k := range m.knots[1:] {
+		if score <= float64(k.score) {
+			part := (score - float64(before.score)) / (float64(k.score) - float64(before.score))
+			return float64(before.snr) + float64(part*(float64(k.snr)-float64(before.snr)))
+		}
+		before = k
+	}
+	return float64(before.snr)
 }
 
 // predict adds up what each tree says, in their order.
@@ -61,8 +80,9 @@ func (e *ensemble) predict(x []float32) float64 {
 	return sum
 }
 
-// learnedSNR is the estimator learned-2: boosted trees over 168 figures of the clip (traits.go) correct the value of
-// tf-floor-1, say how far off that may be, and how likely the clip is noise alone. Trained on mixtures made
+// learnedSNR is the estimator learned-3: boosted trees over 168 figures of the clip (traits.go), tf-floor-1's among
+// them, say how likely the SNR is above some levels, which makes the value, how far off that may be, and how likely the clip is
+// noise alone. Trained on mixtures made
 // from Debian's packages; docs/metrics.md has data, split and figures.
 func learnedSNR(mono []float32, levels *blockLevels) SNR {
 	c := figuring.Get().(*clipFigures)
@@ -74,15 +94,14 @@ func learnedSNR(mono []float32, levels *blockLevels) SNR {
 	}
 	var b traitBuilder
 	b.build(c)
-	start := min(max(float64(b.values[1]), learnedLow), learnedHigh)
-	e.SNR = min(max(start+learned.residual.predict(b.values), lowest), highest)
+	e.SNR = learned.snr(learned.score.predict(b.values))
 	reach := float64(intervalErrors * max(learned.error.predict(b.values), errorLeast))
 	e.Low, e.High = e.SNR-reach, e.SNR+reach
 	e.NoiseOdds = learned.odds.predict(b.values)
 	return e
 }
 
-// SNRTraits returns what learned-2 sees of mono sound at 16 kHz, nil when there is no figure. The names are
+// SNRTraits returns what learned-3 sees of mono sound at 16 kHz, nil when there is no figure. The names are
 // for the training script; the trees know a trait by its place.
 func SNRTraits(mono []float32) (values []float32, names []string) {
 	var c clipFigures
@@ -116,11 +135,11 @@ func readTrees(b []byte) (m learnedModel, err error) {
 		b = b[n:]
 		return part
 	}
-	if string(take(4)) != "snr1" {
+	if string(take(4)) != "snr2" {
 		return m, fmt.Errorf("learned.trees has another beginning")
 	}
 	m.traits = int(binary.LittleEndian.Uint32(take(4)))
-	for _, e := range []*ensemble{&m.residual, &m.odds, &m.error} {
+	for _, e := range []*ensemble{&m.score, &m.odds, &m.error} {
 		e.base = math.Float64frombits(binary.LittleEndian.Uint64(take(8)))
 		count := binary.LittleEndian.Uint32(take(4))
 		for i := uint32(0); i < count && err == nil; i++ {
@@ -138,6 +157,17 @@ func readTrees(b []byte) (m learnedModel, err error) {
 			}
 			e.trees = append(e.trees, nodes)
 		}
+	}
+	m.knots = make([]knot, min(binary.LittleEndian.Uint32(take(4)), uint32(len(b)/8+1)))
+	for i := range m.knots {
+		k := take(8)
+		m.knots[i] = knot{math.Float32frombits(binary.LittleEndian.Uint32(k)), math.Float32frombits(binary.LittleEndian.Uint32(k[4:]))}
+		if err == nil && i > 0 && !(m.knots[i-1].score < m.knots[i].score) {
+			return m, fmt.Errorf("learned.trees: the scores of the knots do not rise")
+		}
+	}
+	if err == nil && len(m.knots) == 0 {
+		return m, fmt.Errorf("learned.trees has no knots")
 	}
 	if err == nil && len(b) != 0 {
 		err = fmt.Errorf("learned.trees: %d bytes too many", len(b))

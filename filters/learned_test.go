@@ -15,8 +15,8 @@ func TestLearnedTrees(t *testing.T) {
 		t.Fatal(err)
 	}
 	var cases []struct {
-		Traits                []float32
-		Residual, Odds, Error float64
+		Traits                  []float32
+		Score, SNR, Odds, Error float64
 	}
 	if err := json.Unmarshal(b, &cases); err != nil {
 		t.Fatal(err)
@@ -32,7 +32,7 @@ func TestLearnedTrees(t *testing.T) {
 			name      string
 			got, want float64
 		}{
-			{"residual", learned.residual.predict(c.Traits), c.Residual}, {"odds", learned.odds.predict(c.Traits), c.Odds}, {"error", learned.error.predict(c.Traits), c.Error},
+			{"score", learned.score.predict(c.Traits), c.Score}, {"value", learned.snr(learned.score.predict(c.Traits)), c.SNR}, {"odds", learned.odds.predict(c.Traits), c.Odds}, {"error", learned.error.predict(c.Traits), c.Error},
 		} {
 			// Leaves are stored as float32.
 			if math.Abs(p.got-p.want) > 1e-4 {
@@ -136,5 +136,14 @@ func BenchmarkLearned10s(b *testing.B) {
 	x := gauss(160000, 0.1, 1)
 	for b.Loop() {
 		EstimateSNR(x, LearnedMethod)
+	}
+}
+
+func BenchmarkTrees(b *testing.B) {
+	x, _ := SNRTraits(gauss(160000, 0.1, 1))
+	for b.Loop() {
+		learned.score.predict(x)
+		learned.odds.predict(x)
+		learned.error.predict(x)
 	}
 }

@@ -9,7 +9,7 @@ const (
 	FloorMethod = "tf-floor-1"
 	// LearnedMethod is FloorMethod corrected by boosted trees, for noise that comes and goes too: the
 	// default.
-	LearnedMethod = "learned-2"
+	LearnedMethod = "learned-3"
 	// WADAMethod is the waveform amplitude distribution of Kim and Stern (2008), for speech only.
 	WADAMethod = "wada"
 	// STNRMethod is the histogram of frame levels of NIST's Speech Quality Assurance package, for speech.

@@ -4,7 +4,7 @@
     mixtures.py PACKAGES OUT [--only PART] [--clips N]
 
 PACKAGES is a folder with one folder for each Debian package, holding its sound files; see fetch.sh. OUT gets
-a folder for each part, first and second to train on, test to judge by, with clips.s16 (16 kHz, mono, 16 bit,
+a folder for each part, first, second and third to train on, test to judge by, with clips.s16 (16 kHz, mono, 16 bit,
 one clip after the other) and clips.csv (place, length and truth of each). Truth: active level of the clean
 part (ITU-T P.56's 15.9 dB over frames of 10 ms) minus the mean level of the noise, before coding. A clip's
 content package and noise family are named, so that a split can keep both apart. The test has packages, kinds
@@ -50,6 +50,25 @@ NOISE_NAMES = re.compile(r"rain|wind|ocean|surf|/sea|river|stream|waterfall|(?<!
                          r"fan\b|vacuum|train|truck|tractor|car\b|boat|plane|storm|saw|drill|shower|cheer|night|morning|forest", re.I)
 # The second part's own recordings: machines and engines that run in loops.
 MACHINES = [("fx", "endless-sky-data", r"~\.wav|machinery")]
+# The third part's: other packages, with recordings of places and weather.
+MORE = [
+    ("speech", "openarena-data", r"/voices/"), ("fx", "openarena-data", r"/sound/(?!voices|music)"),
+    ("speech", "trigger-rally-data", r"codriver"), ("fx", "trigger-rally-data", r"sounds/[^/]*$"), ("fx", "ufoai-sound", r""),
+    ("speech", "nexuiz-data", r"/coms/|announcer|tutorial"), ("fx", "nexuiz-data", r"/sound/(?!.*(coms|announcer|tutorial|cdtracks))"),
+    ("music", "supertuxkart-data", r"/music/"), ("fx", "supertuxkart-data", r"/sfx/|/tracks/|/library/|/karts/"),
+    ("speech", "flightgear-data-base", r"/mk-viii/|/tcas/"), ("fx", "flightgear-data-base", r"/Sounds/[^/]*$"),
+    ("music", "0ad-data", r"/music/"), ("speech", "0ad-data", r"/voice/"), ("fx", "0ad-data", r"/audio/(?!music|voice)"),
+    ("fx", "scratch", r""), ("music", "opencity-data", r"music"), ("fx", "opencity-data", r"^(?!.*music)"), ("fx", "ri-li-data", r"^(?!.*music)"),
+    ("music", "btanks-data", r"tunes|music"), ("fx", "btanks-data", r"sounds"), ("fx", "lmms-common", r"samples"), ("fx", "wordwarvi-sound", r""),
+    ("fx", "stormbaancoureur-data", r""), ("fx", "openssn-data", r""), ("music", "tuxmath-data", r"music"), ("fx", "tuxmath-data", r"sounds"),
+    ("music", "boswars-data", r"music"), ("fx", "boswars-data", r"sounds"), ("fx", "warzone2100-data", r"/audio/(?!.*music)"), ("music", "lomiri-sounds", r""),
+    ("fx", "foobillardplus-data", r"^(?!.*music)"), ("music", "foobillardplus-data", r"music"), ("music", "marsshooter-data", r"music"), ("fx", "marsshooter-data", r"sound"),
+    ("music", "drascula-music", r""), ("music", "hyperrogue-music", r""),
+]
+# Folders of recordings that are noise all through, whatever their names; packages whose other steady recordings
+# are, for those of the rest are instruments.
+PLACES = re.compile(r"/ambien(?!.*(jingle|disco|newswav))|/weather", re.I)
+MACHINERY = ("flightgear-data-base", "openarena-data", "trigger-rally-data", "ufoai-sound", "warzone2100-data")
 # The test's.
 TEST_CONTENT = [
     ("speech", "asterisk-core-sounds-it-wav", r""),
@@ -117,9 +136,10 @@ def steady(x):
     return len(x) > FS and np.percentile(p, 95) - np.percentile(p, 5) < 12
 
 
-def load(packages, table, noisy):
+def load(packages, table, noisy, places=None):
     """content {(class, package): [(name, x)]}, noise and spare {package: [(name, x)]}; x int16 at 16 kHz.
-    Noise are the recordings whose names match noisy and that have no pauses, spare the other steady ones."""
+    Noise are the recordings whose names match noisy, or their folders places, and that have no pauses, spare the other
+    steady ones. With places such recordings come first of a package's."""
     content, noise, spare = {}, {}, {}
     for cls, pk, pat in table:
         files = [p for p in sorted(glob.glob(f"{packages}/{pk}/**/*", recursive=True)) if p.lower().endswith(SOUND) and re.search(pat, p)]
@@ -128,6 +148,9 @@ def load(packages, table, noisy):
             files = [p for p in files if not re.search(r"_[a-z]{2}(_[A-Z]{2})?\.ogg$", p)]
         order = seeded("files", pk, cls).permutation(len(files))
         most = {"speech": 90, "music": 24, "fx": 110, "animal": 80}[cls]
+        named = lambda p: noisy.search(os.path.basename(p)) or places and places.search(p[len(packages):])
+        if places and cls == "fx":
+            order = sorted(order, key=lambda i: not named(files[i]))
         for i in order[:most]:
             p = files[i]
             try:
@@ -143,11 +166,11 @@ def load(packages, table, noisy):
             x = x / pk_ * 0.9
             name = os.path.relpath(p, packages)
             tail = p[len(packages):]
-            if cls in ("fx", "animal") and noisy.search(os.path.basename(tail)) and len(x) > FS and not clean_enough(x):
+            if cls in ("fx", "animal") and named(p) and len(x) > FS and not clean_enough(x):
                 noise.setdefault(pk, []).append((name, np.int16(x * 32767)))
                 continue
             if cls in ("fx", "animal", "speech") and not (clean_enough(x) or (cls == "fx" and len(x) < FS)):
-                if cls == "fx" and steady(x) and not re.search("music|mainzik", name):
+                if cls == "fx" and steady(x) and not re.search("music|mainzik|jingle|disco|newswav", name):
                     spare.setdefault(pk, []).append((name, np.int16(x * 32767)))
                 continue
             content.setdefault((cls, pk), []).append((name, np.int16(x * 32767)))
@@ -345,6 +368,34 @@ def babble(r, n, pools):
     if r.random() < 0.6:
         y = echo(r, y)
     return y
+
+
+def hardened(r, n, pool):
+    """a recording at another speed, backwards, with another recording after or under it, through a filter, its level moved."""
+    a = r.uniform(0.6, 1.7) if r.random() < 0.7 else 1
+    z = recorded(r, int(n * a) + 2, pool)
+    if a != 1:
+        z = np.interp(np.arange(n) * a, np.arange(len(z)), z)
+    z = z[:n] / (z.std() + 1e-9)
+    if r.random() < 0.3:
+        z = z[::-1]
+    if r.random() < 0.2:
+        w = recorded(r, n, pool)
+        w = w / (w.std() + 1e-9)
+        if r.random() < 0.5:
+            z = z + w * 10 ** r.uniform(-0.7, 0)
+        else:
+            g = np.clip((np.arange(n) / n - r.uniform(0.2, 0.8)) * n / FS / r.uniform(0.1, 2) + 0.5, 0, 1)
+            z = z * np.sqrt(1 - g) + w * np.sqrt(g)
+    if r.random() < 0.6:
+        m = 1 << (n - 1).bit_length()
+        k = r.integers(3, 9)
+        octave = np.log2(np.maximum(np.fft.rfftfreq(m, 1 / FS), 20))
+        gain = np.interp(octave, np.sort(r.uniform(4.4, 13, k)), r.normal(0, 7, k))
+        z = np.fft.irfft(10 ** (gain / 20) * np.fft.rfft(z, m), m)[:n]
+    if r.random() < 0.25:
+        z = z * slow(r, n, r.uniform(0.3, 4), r.uniform(0.5, 4))
+    return echo(r, z) if r.random() < 0.15 else z
 
 
 def recorded(r, n, pool):
@@ -650,7 +701,7 @@ def clip(r, content, noise, part):
     if row["kind"] != "clean":
         if r.random() < (part.recorded if row["kind"] == "mix" else part.recorded + 0.2):
             row["noise"] = row["family"] = real[r.integers(len(real))]
-            v = recorded(r, n, noise[row["noise"]])
+            v = part.record(r, n, noise[row["noise"]])
         else:
             row["family"] = list(part.families)[r.integers(len(part.families))]
             kinds = part.families[row["family"]]
@@ -694,14 +745,15 @@ def clip(r, content, noise, part):
 class Part:
     """what a part draws from: seed, clips, shares of mixes and of clean ones, share of recorded noise in mixes, families."""
 
-    def __init__(self, seed, clips, mixes, clean, recorded, families, tones=tones, classes=(0.28, 0.26, 0.2, 0.1, 0.16)):
-        self.seed, self.clips, self.mixes, self.clean, self.recorded = seed, clips, mixes, clean, recorded
+    def __init__(self, seed, clips, mixes, clean, recorded, families, tones=tones, classes=(0.28, 0.26, 0.2, 0.1, 0.16), record=recorded):
+        self.seed, self.clips, self.mixes, self.clean, self.recorded, self.record = seed, clips, mixes, clean, recorded, record
         self.families, self.tones, self.classes = families, tones, classes
 
 
 PARTS = {
     "first": Part(1, 8000, 0.68, 0.17, 0.4, FIRST),
     "second": Part(2, 1500, 0.6, 0.14, 0.45, SECOND),
+    "third": Part(4, 8000, 0.56, 0.16, 0.6, FIRST | {f: FIRST.get(f, []) + k for f, k in SECOND.items()}, tones, (0.2, 0.26, 0.42, 0, 0.12), hardened),
     "test": Part(3, 1000, 0.6, 0.2, 0.45, TEST, strings, (0.28, 0.26, 0.3, 0, 0.16)),
 }
 
@@ -710,6 +762,11 @@ def pools(packages, part):
     """the recordings of a part."""
     if part == "test":
         content, noise, _ = load(packages, TEST_CONTENT, TEST_NOISE)
+        return content, noise
+    if part == "third":
+        content, noise, spare = load(packages, MORE, NOISE_NAMES, PLACES)
+        for k in MACHINERY:
+            noise.setdefault(k, []).extend(spare.get(k, []))
         return content, noise
     content, noise, spare = load(packages, CONTENT, NOISE_NAMES)
     if part == "second":

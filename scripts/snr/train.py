@@ -1,28 +1,30 @@
 #!/usr/bin/env python3
-"""Trains the noise estimator learned-2 and judges it (docs/metrics.md).
+"""Trains the noise estimator learned-3 and judges it (docs/metrics.md).
 
     train.py DATA [--write ROOT] [--against TREES] [--also DIR]
 
-DATA holds first, second, design and test, each with clips.csv (mixtures.py, design.py) and features.f32 (go run
-./scripts/snr/features DATA/first, and so on). First comes a cross-validation on the first three in which neither the content's package nor
-the noise's family of a test clip was seen in training; it chose SHRINK and MOST. Then the model
+DATA holds first, second, third, design and test, each with clips.csv (mixtures.py, design.py) and features.f32 (go run
+./scripts/snr/features DATA/first, and so on). First comes a cross-validation on all but test in which neither the content's package nor
+the noise's family of a test clip was seen in training; it chose WEIGHTS, MOST and CLEAN, and gives the knots. Then the model
 of all of them, judged on test. --write puts the
 trees into ROOT/filters/learned.trees and vectors for the tests into ROOT/filters/testdata/learned.json.
---against judges another file of trees on test, --also judges on more clips (WAV files and truth.csv). Needs
+--jobs fits so many models at once, to the same result. --against judges another file of trees on test, --also judges on more clips (WAV files and truth.csv). Needs
 numpy and scikit-learn; OMP_NUM_THREADS=1 is faster than threads that wait for each other.
 
-The model: snr = floor + SHRINK * residual, boosted trees on the residual of tf-floor-1's middle value; noise,
-boosted trees on the log odds that a clip is noise alone; error, boosted trees on the absolute error in
-cross-validation.
+The model: score, a weighted mean of boosted trees' log odds that the SNR is above each of LEVELS; snr, the score's place on
+a curve of straight pieces; noise, boosted trees on the log odds that a clip is noise alone; error, boosted trees on the
+absolute error in cross-validation.
 """
-import argparse, csv, hashlib, json, struct
+import argparse, csv, hashlib, json, multiprocessing, struct
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier as Classifier, HistGradientBoostingRegressor as Regressor
 
-TRAINING = ("first", "second", "design")
+TRAINING = ("first", "second", "third", "design")
 LOW, HIGH, LIMIT, FOLDS = -10.0, 30.0, 10.0, 4
-# The residual is taken in part: the trees are too sure on kinds of noise that they have not seen.
-SHRINK = 0.8
+# The score is made of the odds that the SNR is above these levels, most of that of the filter's usual limit.
+LEVELS, WEIGHTS = (0, 5, 10, 15, 20), (1 / 9, 1 / 9, 5 / 9, 1 / 9, 1 / 9)
+# A clean clip counts as that many mixes, so that few are dropped. The curve has so many knots and one for the clean, at this SNR.
+CLEAN, KNOTS, CLEAN_DB = 4.0, 16, 35.0
 # A clip below the limit whose log odds of noise alone are above this is unknown.
 MOST = -0.5
 TREES = 150
@@ -50,12 +52,24 @@ def column(rows, name):
     return np.array([r[name] for r in rows])
 
 
-def start(X):
-    return np.clip(X[:, 1], LOW, HIGH).astype(float)
+def below(trees):
+    return Classifier(max_iter=trees, learning_rate=20 / (trees + 100), max_leaf_nodes=12, min_samples_leaf=20, l2_regularization=2, max_features=0.15, random_state=1)
 
 
-def residual(trees):
-    return Regressor(max_iter=trees, learning_rate=20 / (trees + 100), max_leaf_nodes=12, min_samples_leaf=20, l2_regularization=1, max_features=0.15, random_state=1)
+def score(models, X):
+    return -sum(w * odds(m, X) for w, m in zip(WEIGHTS, models))
+
+
+def curve(s, y, clean):
+    """knots of the SNR over the score: medians of equal parts of the mixes, moved so that even odds are the limit, and the
+    median of the clean."""
+    order = np.argsort(s, kind="stable")
+    x, v = np.array([(np.median(s[p]), np.median(y[p])) for p in np.array_split(order, KNOTS)]).T
+    v = np.maximum.accumulate(v)
+    x -= np.interp(LIMIT, v, x)
+    top = np.median(clean)
+    below = x < top - 0.1
+    return np.float32([*x[below], top]), np.float32([*v[below], CLEAN_DB])
 
 
 def classifier(trees):
@@ -135,19 +149,27 @@ def trees_of(model, scale=1.0):
     return scale * float(np.ravel(model._baseline_prediction)[0]), out
 
 
-def pack(traits, models):
-    b = struct.pack("<4sI", b"snr1", traits)
+def joined(parts):
+    """one ensemble whose sum is that of all."""
+    return sum(base for base, _ in parts), [t for _, trees in parts for t in trees]
+
+
+def pack(traits, models, knots):
+    b = struct.pack("<4sI", b"snr2", traits)
     for base, trees in models:
         b += struct.pack("<dI", base, len(trees))
         for t in trees:
             b += struct.pack("<H", len(t))
             for trait, number, right in t:
                 b += struct.pack("<BBf", trait, right, number)
+    b += struct.pack("<I", len(knots[0]))
+    for pair in zip(*knots):
+        b += struct.pack("<ff", *pair)
     return b
 
 
 def unpack(b):
-    """the three ensembles of a file of trees."""
+    """the three ensembles of a file of trees, and the knots."""
     at, out = 8, []
     for _ in range(3):
         base, count = struct.unpack_from("<dI", b, at)
@@ -158,7 +180,8 @@ def unpack(b):
             trees.append(np.frombuffer(b, np.dtype([("trait", "u1"), ("right", "u1"), ("number", "<f4")]), n, at + 2))
             at += 2 + 6 * n
         out.append((base, trees))
-    return out
+    n, = struct.unpack_from("<I", b, at)
+    return *out, np.frombuffer(b, "<f4", 2 * n, at + 4).reshape(n, 2).T
 
 
 def predict(ensemble, X):
@@ -211,7 +234,7 @@ def judge(title, X, c, models):
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("data"), ap.add_argument("--write"), ap.add_argument("--against"), ap.add_argument("--also")
+    ap.add_argument("data"), ap.add_argument("--write"), ap.add_argument("--against"), ap.add_argument("--also"), ap.add_argument("--jobs", type=int, default=1)
     a = ap.parse_args()
     rows, X, names = load([f"{a.data}/{part}" for part in TRAINING])
     assert len(names) < 255
@@ -224,15 +247,28 @@ def main():
 
     value, sure, fold = np.full(len(y), np.nan), np.full(len(y), np.nan), np.full(len(y), -1)
     tp, tf = deal(package), deal(family)
+    clean = kind == "clean"
+    global fit  # what the processes of the pool find when they start
+
+    def fit(job):
+        k, what = job
+        m = ((tp != k) & (tf != k) if k >= 0 else np.ones(len(y), bool)) & (doubtful if what == "noise" else mixed)
+        if what == "noise":
+            return classifier(TREES // 2).fit(X[m], kind[m] == "noise")
+        return below(TREES).fit(X[m], y[m] < what, sample_weight=np.where(clean[m], CLEAN, 1.0))
+    jobs = [(k, what) for k in range(-1, FOLDS) for what in (*LEVELS, "noise")]  # -1: of all
+    with multiprocessing.get_context("fork").Pool(a.jobs) as pool:
+        models = dict(zip(jobs, pool.map(fit, jobs, chunksize=1)))
     for k in range(FOLDS):
         test = ((tp == k) | (tp == -1)) & ((tf == k) | (tf == -1))
-        train = (tp != k) & (tf != k)
-        m = train & mixed
-        value[test] = start(X[test]) + SHRINK * residual(TREES).fit(X[m], y[m] - start(X[m])).predict(X[test])
-        m = train & doubtful
-        sure[test] = odds(classifier(TREES // 2).fit(X[m], kind[m] == "noise"), X[test])
+        value[test] = score([models[k, level] for level in LEVELS], X[test])
+        sure[test] = odds(models[k, "noise"], X[test])
         fold[test] = k
     seen = fold >= 0
+    m = seen & mixed
+    knots = curve(value[m & ~clean], snr[m & ~clean], value[m & clean])
+    print("knots", " ".join(f"{x:.2f}:{v:.1f}" for x, v in zip(*knots)))
+    value = np.interp(value, *knots)
     miss = np.minimum(np.abs(value - np.where(kind == "clean", np.maximum(value, HIGH - 5), snr)), 20)
     e = seen & mixed
     error = np.full(len(y), np.nan)
@@ -242,18 +278,17 @@ def main():
         error[fold == k] = np.maximum(scale.fit(X[m], miss[m]).predict(X[fold == k]), 0.5)
     s = {k: v[seen] for k, v in c.items()}
     report("cross-validation: tf-floor-1", X[seen, 1].astype(float), floor_unknown(X)[seen], **s)
-    report("learned-2, value alone", value[seen], np.zeros(seen.sum(), bool), **s)
-    for most in (0, -0.5, -1, -1.5, -2):
-        report(f"learned-2, odds {most}", value[seen], decide(value, sure, most)[seen], **s)
+    report("learned-3, value alone", value[seen], np.zeros(seen.sum(), bool), **s)
+    for most in (0.5, 0, -0.5, -1, -1.5):
+        report(f"learned-3, odds {most}", value[seen], decide(value, sure, most)[seen], **s)
     mix = e & (kind == "mix") & (snr > -5) & (snr < 25)
     ratio = np.sort((miss / error)[mix])
     print(f"80 % of the errors are within {ratio[int(0.8 * len(ratio))]:.2f} times the expected one; its mean {error[mix].mean():.2f}")
 
-    final = residual(TREES).fit(X[mixed], y[mixed] - start(X[mixed]))
-    alone = classifier(TREES // 2).fit(X[doubtful], kind[doubtful] == "noise")
+    final, alone = [models[-1, level] for level in LEVELS], models[-1, "noise"]
     scale.fit(X[e], miss[e])
-    b = pack(len(names), [trees_of(final, SHRINK), trees_of(alone), trees_of(scale)])
-    tables = [("learned-2", b)]
+    b = pack(len(names), [joined([trees_of(m, -w) for m, w in zip(final, WEIGHTS)]), trees_of(alone), trees_of(scale)], knots)
+    tables = [("learned-3", b)]
     if a.against:
         with open(a.against, "rb") as f:
             tables.append((a.against, f.read()))
@@ -264,14 +299,14 @@ def main():
     for title, T, c in places:
         models = []
         for name, table in tables:
-            r, o, _ = unpack(table)
-            models.append((name, start(T) + predict(r, T), predict(o, T)))
+            r, o, _, k = unpack(table)
+            models.append((name, np.interp(predict(r, T), *k), predict(o, T)))
         judge(title, T, c, models)
     if a.write:
         with open(f"{a.write}/filters/learned.trees", "wb") as f:
             f.write(b)
         pick = np.random.default_rng(1).choice(len(X), 12, False)
-        out = [dict(traits=[float(v) for v in X[i]], residual=SHRINK * float(final.predict(X[i:i + 1])[0]), odds=float(odds(alone, X[i:i + 1])[0]), error=float(scale.predict(X[i:i + 1])[0])) for i in pick]
+        out = [dict(traits=[float(v) for v in X[i]], score=float(score(final, X[i:i + 1])[0]), snr=float(np.interp(score(final, X[i:i + 1])[0], *knots)), odds=float(odds(alone, X[i:i + 1])[0]), error=float(scale.predict(X[i:i + 1])[0])) for i in pick]
         with open(f"{a.write}/filters/testdata/learned.json", "w") as f:
             json.dump(out, f)
     print(len(b), "bytes of trees, SHA-256", hashlib.sha256(b).hexdigest())

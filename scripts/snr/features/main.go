@@ -1,4 +1,4 @@
-// Command features writes what the noise estimator learned-2 sees of each clip of a training set:
+// Command features writes what the noise estimator learned-3 sees of each clip of a training set:
 //
 //	go run ./scripts/snr/features DIR
 //
