@@ -63,6 +63,7 @@ func TestRefusals(t *testing.T) {
 		"train:\n  stages: [{epochs: 3}]":        "stage 1 has rate 0",
 		"train:\n  logit_scale: warm":            `"warm" is not model, auto or a number`,
 		"train:\n  freeze: ['[']":                "neither a tower",
+		"train:\n  mix: [0, 0]":                  "train.mix: every weight is 0",
 		"train:\n  lora: {layers: [q_proj]}":     `"q_proj" is not one of in_proj`,
 		"train:\n  loss_weights: {text: 0}":      "train.loss_weights.text: 0 is outside",
 		"train:\n  prompts: [a photo]":           "has no {label}",

@@ -215,6 +215,9 @@ func (t *Train) Check() error {
 	if t.Pairs == (Pairs{}) {
 		return fault.Usagef("train.pairs: every weight is 0, so there is nothing to train")
 	}
+	if len(t.Mix) > 0 && !slices.ContainsFunc(t.Mix, func(w float64) bool { return w != 0 }) {
+		return fault.Usagef("train.mix: every weight is 0, so there is nothing to train")
+	}
 	for i, w := range t.Mix {
 		if !(w >= 0 && w <= 1000) {
 			return fault.Usagef("train.mix[%d]: %g is outside 0 to 1000", i, w)

@@ -65,7 +65,9 @@ class Tower:
         return F.layer_norm(x, x.shape[-1:], self.w[name + ".weight"], self.w[name + ".bias"], eps)
 
     def patches(self, x, kernel, stride):
-        """Tokens [B, patches, width] of a picture or of frames."""
+        """Tokens [B, patches, width] of a picture or of frames; a picture stands for two equal frames."""
+        if x.dim() < kernel.dim():
+            x = x[:, :, None].repeat(1, 1, 2, 1, 1)
         convolve = F.conv3d if kernel.dim() == 5 else F.conv2d
         return convolve(x, kernel, stride=tuple(stride)).flatten(2).transpose(1, 2)
 
@@ -76,8 +78,6 @@ class Tower:
             return F.embedding(x, w[pre + ".token_embedding.weight"]) + w[pre + ".pos_embed"]
         position = pre + ".pos_embedding_helper.pos_embed"
         if self.name == "vision":
-            if x.dim() == 4:
-                x = x[:, :, None].repeat(1, 1, 2, 1, 1)
             k = w[pre + ".rgbt_stem.proj.1.weight"]
             h = self.patches(x, k, k.shape[2:])
         elif self.name == "imu":

@@ -199,13 +199,16 @@ def rate(t, epoch):
 
 class TrainedTower(Tower):
     def patches(self, x, kernel, stride):
-        """A convolution whose stride is its kernel is a product; conv3d takes five times as long to train."""
+        """A convolution whose stride is its kernel is a product, and two equal frames meet the sum of the kernel's
+        halves; conv3d takes many times as long to train."""
         if stride != kernel.shape[2:]:
             return super().patches(x, kernel, stride)
+        if x.dim() < kernel.dim():
+            kernel = kernel.sum(2)
         size = kernel.shape[-1]
         rows, cols = x.shape[-2] // size, x.shape[-1] // size
         x = x[..., :rows * size, :cols * size].unflatten(-1, (cols, size)).unflatten(-3, (rows, size))
-        x = x.movedim((-4, -2), (1, 2))  # [B, rows, cols, channels, (frames,) size, size]
+        x = x.movedim((-4, -2), (1, 2))  # [B, rows, cols, channels, size, size]
         return x.reshape(len(x), rows * cols, -1) @ kernel.flatten(1).T
 
 

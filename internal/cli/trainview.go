@@ -20,6 +20,7 @@ type trainView struct {
 	last      time.Time
 	bar       *progressbar.ProgressBar
 	lastEvent trainer.Event
+	told      int // the step of the last line
 }
 
 func (v *trainView) event(e trainer.Event) {
@@ -54,7 +55,7 @@ func (v *trainView) event(e trainer.Event) {
 		return
 	}
 	if time.Since(v.last) >= v.every {
-		v.last = time.Now()
+		v.last, v.told = time.Now(), e.Step
 		v.s.logf("train: step %d of %d, %s", e.Step, e.Steps, describe(e))
 	}
 }
@@ -97,7 +98,7 @@ func (v *trainView) finish() {
 	if v.bar != nil {
 		_ = v.bar.Finish()
 	}
-	if v.lastEvent.Step > 0 {
+	if v.lastEvent.Step > v.told {
 		v.s.logf("train: step %d of %d, %s", v.lastEvent.Step, v.lastEvent.Steps, describe(v.lastEvent))
 	}
 }
