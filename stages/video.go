@@ -102,6 +102,15 @@ func (p *Processor) readContainer(ctx context.Context, s *sample.Sample) (out [s
 		want.Motion = p.Config.Video.ContentSync && t.HasVideo
 	}
 	got, err := p.Tools.DecodeVideo(ctx, c.path, t, want)
+	if kind := fault.KindOf(err); kind == fault.Corrupt && want.Sound != nil && want.Clips > 0 && t.AudioStart == nil && p.Config.Video.OneTrack != "fail" {
+		// A track of which no packet was found, as recorders leave it that had no microphone: the pictures alone.
+		want.Sound, want.Motion = nil, false
+		if got, err = p.Tools.DecodeVideo(ctx, c.path, t, want); err == nil {
+			without[sample.Audio] = true
+			s.Metrics["video_tracks"] = "video"
+			s.Notes = append(s.Notes, "the sound track is empty")
+		}
+	}
 	if err != nil {
 		return out, without, err
 	}

@@ -83,6 +83,8 @@ func TestTracks(t *testing.T) {
 		{"muted.mp4", join(pictures, encoded), "video", true, false, "no_audio"},
 		{"sound.mp4", tone, "audio", false, true, "no_video"},
 		{"muted.mkv", join(pictures, encoded), "video", true, false, "no_audio"},
+		{"empty.mkv", join(pictures, tone, encoded, []string{"-frames:a", "0"}), "video", true, false, "empty_audio"},
+		{"empty.ts", join(pictures, tone, encoded, []string{"-frames:a", "0"}), "video", true, false, "corrupt_media"},
 	} {
 		s := v.make(t, c.name, c.args...)
 		v.cfg.Video.OneTrack = "keep"
