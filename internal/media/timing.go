@@ -3,14 +3,17 @@ package media
 import (
 	"context"
 
+	"prep/internal/fault"
 	"prep/internal/infile"
 	"prep/internal/media/container"
+	"prep/internal/media/magic"
 )
 
 // ProbeTiming reads the timing of a container's tracks. It has to be asked before demuxing: a WAV taken
 // out of a video has lost it. What [container.Read] knows is read by Go code; every other container by ffprobe.
 //
-// Errors: those of opening a file (see [Tools.DecodeSound]), corrupt_media, needs_ffmpeg.
+// Errors: those of opening a file (see [Tools.DecodeSound]), corrupt_media, not_video (a text: .ts is TypeScript's
+// extension too), needs_ffmpeg.
 func (t *Tools) ProbeTiming(ctx context.Context, path string) (timing container.Timing, err error) {
 	in, err := infile.Open(ctx, path)
 	if err != nil {
@@ -25,6 +28,13 @@ func (t *Tools) probeTiming(ctx context.Context, in *infile.File) (container.Tim
 	timing, known, err := container.Read(in)
 	if known || err != nil {
 		return timing, err
+	}
+	head, err := in.Head(0, 512)
+	if err != nil {
+		return timing, err
+	}
+	if len(head) > 0 && magic.Foreign(head) == "" && magic.Text(head) {
+		return timing, fault.Corruptf("not_video", "%s: the file is text and no video, whatever its name says (it begins with %s)", in.Path, magic.Quote(head))
 	}
 	pr, err := t.ffprobe(ctx, in.Path, "the timing of this container")
 	if err != nil {

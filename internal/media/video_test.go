@@ -283,9 +283,10 @@ func TestMalformedVideos(t *testing.T) {
 		{"cut in the middle", "x.flv", flv[:len(flv)/2], ""},
 		{"header only", "x.flv", flv[:13], "corrupt_media"},
 		{"cut in the middle", "x.ogv", ogv[:len(ogv)/2], "|empty_audio"},
-		{"a text", "x.mp4", []byte("this is no video, whatever its name says"), "corrupt_media"},
+		{"a text", "x.mp4", []byte("this is no video, whatever its name says"), "not_video"},
+		{"TypeScript", "x.ts", []byte("// Größe\nexport const size = 1;\n"), "not_video"},
 		{"zeros", "x.mp4", make([]byte, 5000), "corrupt_media"},
-		{"a playlist", "x.mkv", []byte("#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n"), "corrupt_media"},
+		{"a playlist", "x.mkv", []byte("#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n"), "not_video"},
 		{"a JPEG", "x.mp4", []byte("\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00\xff\xd9"), "corrupt_media"},
 	} {
 		t.Run(c.name+" "+c.file, func(t *testing.T) {

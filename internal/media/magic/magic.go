@@ -1,7 +1,10 @@
 // Package magic tells formats of files by their first bytes, for messages and for what is left to ffmpeg.
 package magic
 
-import "fmt"
+import (
+	"fmt"
+	"unicode/utf8"
+)
 
 // Quote shows the first bytes of a file to a person.
 func Quote(head []byte) string {
@@ -12,6 +15,21 @@ func Quote(head []byte) string {
 		}
 	}
 	return fmt.Sprintf("%q", head)
+}
+
+// Text reports that b, the beginning of a file, is UTF-8 without control characters, perhaps cut within its last
+// character.
+func Text(b []byte) bool {
+	for i, c := range b {
+		if c < ' ' && c != '\t' && c != '\n' && c != '\r' && c != '\f' || c == 0x7f {
+			return false
+		}
+		if c >= 0xc0 && i+utf8.UTFMax > len(b) && !utf8.FullRune(b[i:]) {
+			b = b[:i]
+			break
+		}
+	}
+	return utf8.Valid(b)
 }
 
 // Foreign names formats that are ffmpeg's, by their magic numbers.
