@@ -216,7 +216,7 @@ func TestMalformedContainers(t *testing.T) {
 		{"audio only", "x.mkv", audioMKV, "", "no_video"},
 		{"video only", "x.mkv", videoMKV, "no_audio", ""},
 		{"header only", "x.mkv", mkv[:40], "corrupt_media", "corrupt_media"},
-		{"text", "x.mkv", []byte("no video"), "corrupt_media", "corrupt_media"},
+		{"text", "x.mkv", []byte("no video"), "corrupt_media", "not_video"},
 		{"zeros", "x.avi", make([]byte, 5000), "corrupt_media", "corrupt_media"},
 		{"empty", "x.avi", nil, "empty_file", "empty_file"},
 	} {
@@ -241,7 +241,7 @@ func TestMalformedContainers(t *testing.T) {
 			return err
 		},
 		"timing": func(none *Tools) error {
-			_, err := none.ProbeTiming(context.Background(), write(t, "x.ogv", []byte("OggS with whatever follows")))
+			_, err := none.ProbeTiming(context.Background(), write(t, "x.ogv", []byte("OggS\x00 with whatever follows")))
 			return err
 		},
 	} {
