@@ -467,9 +467,9 @@ func (o *oracle) norm(x *G.Node, rows, w int, epsilon float64, gain, shift *G.No
 	return plusRow(G.Must(G.BroadcastHadamardProd(G.Must(G.HadamardDiv(centred, deviation)), gain, nil, []byte{0})), shift)
 }
 
-// The stem of overlapping patches agrees with gorgonia: patches cut on the host, the kernel, the stem's LayerNorm, the
-// class token and positions.
-func TestPatchStemAgreesWithGorgonia(t *testing.T) {
+// The stems of overlapping patches and of pieces of motion agree with gorgonia: patches cut on the host, the kernel, the
+// stem's LayerNorm, the class token and positions.
+func TestStemsAgreeWithGorgonia(t *testing.T) {
 	c := small(t)
 	m := c.Model
 	m.Audio.Kernel, m.Audio.Stride = 64, 40
@@ -478,39 +478,91 @@ func TestPatchStemAgreesWithGorgonia(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := double(t, m, backend)
-	audio := towerOf(sample.Audio)
-	rows, cols := audio.grid(&m)
-	w, k, patches := m.Audio.Width, m.Audio.Kernel, rows*cols
-	pre := "modality_preprocessors.audio"
-	names := []string{pre + ".cls_token", pre + ".rgbt_stem.proj.weight", pre + ".rgbt_stem.norm_layer.weight", pre + ".rgbt_stem.norm_layer.bias", pre + ".pos_embedding_helper.pos_embed"}
-	s := draw(9, "stem", 0, "")
-	const b = 2
-	x, factors := uniform(s, b, 1, melBins, melFrames), uniform(s, b, patches+1, w)
-	value, grads := piece(t, n, backend, x, factors, names, func(x *Node) *Node { return n.stem(audio, x) })
+	for _, c := range []struct {
+		modality sample.Modality
+		shape    []int
+		each     int // values of a patch
+		// at is where value i of patch p lies in the sample.
+		at               func(cols, p, i int) int
+		kernel, position string
+	}{
+		{sample.Audio, []int{1, melBins, melFrames}, 64 * 64, func(cols, p, i int) int {
+			return (p/cols*40+i/64)*melFrames + p%cols*40 + i%64
+		}, ".rgbt_stem", ".pos_embedding_helper.pos_embed"},
+		{sample.IMU, []int{imuChannels, imuSamples}, imuChannels * m.IMU.Kernel, func(_, p, i int) int {
+			return i/m.IMU.Kernel*imuSamples + p*m.IMU.Kernel + i%m.IMU.Kernel
+		}, ".imu_stem", ".pos_embed"},
+	} {
+		tower := towerOf(c.modality)
+		rows, cols := tower.grid(&m)
+		w, patches := tower.config(&m).Width, rows*cols
+		pre := "modality_preprocessors." + tower.name
+		names := []string{pre + ".cls_token", pre + c.kernel + ".proj.weight", pre + c.kernel + ".norm_layer.weight", pre + c.kernel + ".norm_layer.bias", pre + c.position}
+		s := draw(9, "stem", 0, tower.name)
+		const b = 2
+		x, factors := uniform(s, append([]int{b}, c.shape...)...), uniform(s, b, patches+1, w)
+		value, grads := piece(t, n, backend, x, factors, names, func(x *Node) *Node { return n.stem(tower, x) })
 
-	weight := func(i int) []float64 {
-		return tensors.MustCopyFlatData[float64](n.store.GetVariable(variablePath(names[i])).MustValue())
+		weight := func(i int) []float64 {
+			return tensors.MustCopyFlatData[float64](n.store.GetVariable(variablePath(names[i])).MustValue())
+		}
+		flat, f := tensors.MustCopyFlatData[float64](x), tensors.MustCopyFlatData[float64](factors)
+		o := newOracle(t)
+		class, kernel := o.matrix(names[0], 1, w, weight(0)), o.matrix(names[1], w, c.each, weight(1))
+		gain, shift := o.vector(names[2], weight(2)), o.vector(names[3], weight(3))
+		first, rest := o.matrix("first position", 1, w, weight(4)[:w]), o.matrix("other positions", patches, w, weight(4)[w:])
+		for i := range b {
+			xi := flat[i*len(flat)/b : (i+1)*len(flat)/b]
+			cut := constant(patches, c.each, func(p, j int) float64 { return xi[c.at(cols, p, j)] })
+			fi := f[i*(patches+1)*w : (i+1)*(patches+1)*w]
+			o.add(G.Must(G.Add(class, first)), 1, w, fi[:w])
+			o.add(G.Must(G.Add(o.norm(times(cut, transposed(kernel)), patches, w, stemEpsilon, gain, shift), rest)), patches, w, fi[w:])
+		}
+		want, oracleGrads := o.gradients()
+		near(t, tower.name+": value", []float64{value}, []float64{want})
+		for _, name := range names[:4] {
+			near(t, name, grads[name], oracleGrads[name])
+		}
+		near(t, names[4], grads[names[4]], append(oracleGrads["first position"], oracleGrads["other positions"]...))
 	}
-	flat, f := tensors.MustCopyFlatData[float64](x), tensors.MustCopyFlatData[float64](factors)
-	o := newOracle(t)
-	class, kernel := o.matrix(names[0], 1, w, weight(0)), o.matrix(names[1], w, k*k, weight(1))
-	gain, shift := o.vector(names[2], weight(2)), o.vector(names[3], weight(3))
-	first, rest := o.matrix("first position", 1, w, weight(4)[:w]), o.matrix("other positions", patches, w, weight(4)[w:])
-	for i := range b {
-		cut := constant(patches, k*k, func(p, at int) float64 {
-			y, x := p/cols*m.Audio.Stride+at/k, p%cols*m.Audio.Stride+at%k
-			return flat[(i*melBins+y)*melFrames+x]
-		})
-		fi := f[i*(patches+1)*w : (i+1)*(patches+1)*w]
-		o.add(G.Must(G.Add(class, first)), 1, w, fi[:w])
-		o.add(G.Must(G.Add(o.norm(times(cut, transposed(kernel)), patches, w, stemEpsilon, gain, shift), rest)), patches, w, fi[w:])
+}
+
+// LayerScale agrees with gorgonia, with a factor for each channel and with one for all.
+func TestLayerScaleAgreesWithGorgonia(t *testing.T) {
+	for _, of := range []string{"channel", "scalar"} {
+		c := small(t)
+		m := c.Model
+		m.LayerScale = of
+		backend, err := newBackend()
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := double(t, m, backend)
+		const rows = 7
+		w := m.Audio.Width
+		names := []string{"modality_trunks.audio.blocks.0.layer_scale_gamma1"}
+		s := draw(12, "layer scale", 0, of)
+		x, factors := uniform(s, 1, rows, w), uniform(s, 1, rows, w)
+		value, grads := piece(t, n, backend, x, factors, names, func(x *Node) *Node { return n.layerScale(x, names[0]) })
+
+		gamma := tensors.MustCopyFlatData[float64](n.store.GetVariable(variablePath(names[0])).MustValue())
+		if want := map[string]int{"channel": w, "scalar": 1}[of]; len(gamma) != want {
+			t.Fatalf("%s: %d factors, want %d", of, len(gamma), want)
+		}
+		o := newOracle(t)
+		g := o.matrix(names[0], 1, len(gamma), gamma)
+		all := g // one for each channel
+		if of == "scalar" {
+			all = times(g, constant(1, w, func(int, int) float64 { return 1 }))
+		}
+		all = times(constant(rows, 1, func(int, int) float64 { return 1 }), all)
+		o.add(G.Must(G.HadamardProd(o.matrix("x", rows, w, tensors.MustCopyFlatData[float64](x)), all)), rows, w, tensors.MustCopyFlatData[float64](factors))
+		want, oracleGrads := o.gradients()
+		near(t, of+": value", []float64{value}, []float64{want})
+		for name, g := range oracleGrads {
+			near(t, of+": "+name, grads[name], g)
+		}
 	}
-	want, oracleGrads := o.gradients()
-	near(t, "value", []float64{value}, []float64{want})
-	for _, name := range names[:4] {
-		near(t, name, grads[name], oracleGrads[name])
-	}
-	near(t, "positions", grads[names[4]], append(oracleGrads["first position"], oracleGrads["other positions"]...))
 }
 
 // A text tower without blocks agrees with gorgonia: the embedding of ids and positions, the choice of the end
