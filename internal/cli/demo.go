@@ -24,7 +24,7 @@ func (s *session) demoCommand() *cli.Command {
 		Description: "With --learn it generates files of six modalities, scenes of single shapes in motion, of which pictures, captions,\n" +
 			"sounds, depth, heat and motion share what the scene is; ingests and validates them, trains the preset scenes, and measures\n" +
 			"on combinations of shape, colour, motion and size that training had not seen. Every command is printed. docs/training.md\n" +
-			"says what is generated and what is reached. On two cores with AVX2 or AVX-512 it takes about six minutes, and\n" +
+			"says what is generated and what is reached. On two cores with AVX2 or AVX-512 it takes about four minutes, and\n" +
 			"2 GB of disk.",
 		Flags: []cli.Flag{jsonFlag,
 			&cli.StringFlag{Name: "dir", Value: "prep-demo", Usage: "work in this new or empty `DIR`, or go on with the same demo in it"},
