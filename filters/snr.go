@@ -7,8 +7,7 @@ import "math"
 const (
 	// FloorMethod is a noise floor in time and frequency, for any sound in steady noise.
 	FloorMethod = "tf-floor-1"
-	// LearnedMethod is FloorMethod corrected by boosted trees, for noise that comes and goes too: the
-	// default.
+	// LearnedMethod is boosted trees over figures of the clip, for noise that comes and goes too: the default.
 	LearnedMethod = "learned-3"
 	// WADAMethod is the waveform amplitude distribution of Kim and Stern (2008), for speech only.
 	WADAMethod = "wada"

@@ -102,8 +102,8 @@ func (p *Processor) readContainer(ctx context.Context, s *sample.Sample) (out [s
 		want.Motion = p.Config.Video.ContentSync && t.HasVideo
 	}
 	got, err := p.Tools.DecodeVideo(ctx, c.path, t, want)
-	if kind := fault.KindOf(err); kind == fault.Corrupt && want.Sound != nil && want.Clips > 0 && t.AudioStart == nil && p.Config.Video.OneTrack != "fail" {
-		// A track of which no packet was found, as recorders leave it that had no microphone: the pictures alone.
+	silent := want.Sound != nil && t.AudioStart == nil // a track without a packet, as recorders without a microphone leave it
+	if r := fault.ReasonOf(err); silent && (r == "empty_audio" || r == "corrupt_media") && want.Clips > 0 && p.Config.Video.OneTrack != "fail" {
 		want.Sound, want.Motion = nil, false
 		if got, err = p.Tools.DecodeVideo(ctx, c.path, t, want); err == nil {
 			without[sample.Audio] = true
