@@ -86,12 +86,14 @@ type Thermal struct {
 
 // IMU says how recordings of inertial sensors become the tensor [6,2000].
 type IMU struct {
-	Columns    string  `yaml:"columns" json:"columns"`
-	TimeUnit   string  `yaml:"time_unit" json:"time_unit"`
-	Rate       float64 `yaml:"rate" json:"rate"`
-	AccelUnit  string  `yaml:"accel_unit" json:"accel_unit"`
-	GyroUnit   string  `yaml:"gyro_unit" json:"gyro_unit"`
-	PadSeconds float64 `yaml:"pad_seconds" json:"pad_seconds"`
+	Columns      string  `yaml:"columns" json:"columns"`
+	AccelColumns string  `yaml:"accel_columns" json:"accel_columns"`
+	GyroColumns  string  `yaml:"gyro_columns" json:"gyro_columns"`
+	TimeUnit     string  `yaml:"time_unit" json:"time_unit"`
+	Rate         float64 `yaml:"rate" json:"rate"`
+	AccelUnit    string  `yaml:"accel_unit" json:"accel_unit"`
+	GyroUnit     string  `yaml:"gyro_unit" json:"gyro_unit"`
+	PadSeconds   float64 `yaml:"pad_seconds" json:"pad_seconds"`
 }
 
 // Flip says when pictures are mirrored: at load, by the trainer, or at ingest, for good.

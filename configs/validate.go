@@ -111,6 +111,11 @@ func (c *Config) validate() error {
 	if n := len(c.IMU.ColumnNames()); n != 0 && n != 6 && n != 7 {
 		return fault.Usagef("imu.columns: %d names; want six (accelerometer x, y, z, gyroscope x, y, z), or seven with the time before them", n)
 	}
+	for key, names := range map[string][]string{"imu.accel_columns": c.IMU.AccelColumnNames(), "imu.gyro_columns": c.IMU.GyroColumnNames()} {
+		if n := len(names); n != 0 && n != 3 && n != 4 {
+			return fault.Usagef("%s: %d names; want three (x, y, z), or four with the time before them", key, n)
+		}
+	}
 	if !strings.Contains(c.Source.SceneTemplate, "{labels}") && !strings.Contains(c.Source.SceneTemplate, "{label}") {
 		return fault.Usagef("source.scene_template: %q has no {label}", c.Source.SceneTemplate)
 	}
@@ -126,11 +131,20 @@ func (c *Config) validate() error {
 }
 
 // ColumnNames splits Columns at its commas.
-func (c IMU) ColumnNames() []string {
-	if c.Columns == "" {
+func (c IMU) ColumnNames() []string { return commaList(c.Columns) }
+
+// AccelColumnNames splits AccelColumns at its commas.
+func (c IMU) AccelColumnNames() []string { return commaList(c.AccelColumns) }
+
+// GyroColumnNames splits GyroColumns at its commas.
+func (c IMU) GyroColumnNames() []string { return commaList(c.GyroColumns) }
+
+// commaList splits a list at its commas; nothing is no list.
+func commaList(s string) []string {
+	if s == "" {
 		return nil
 	}
-	names := strings.Split(c.Columns, ",")
+	names := strings.Split(s, ",")
 	for i := range names {
 		names[i] = strings.TrimSpace(names[i])
 	}

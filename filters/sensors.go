@@ -18,7 +18,7 @@ func sensorFields() []sample.MetricField {
 		{Name: "depth_mean_m", Kind: sample.Number, Unit: "m", Doc: "mean of the pixels that have depth, before they are cut"},
 		{Name: "depth_focal_px", Kind: sample.Number, Unit: "px", Doc: "focal length that made disparity of depth"},
 		{Name: "thermal_spread", Kind: sample.Number, Doc: "levels (of 255) between the darkest and the brightest hundredth of the heat picture"},
-		{Name: "imu_rate_hz", Kind: sample.Number, Unit: "Hz", Doc: "median rate of the recording within the window"},
+		{Name: "imu_rate_hz", Kind: sample.Number, Unit: "Hz", Doc: "median rate of the recording within the window; of two files the lower"},
 		{Name: "imu_gravity", Kind: sample.Number, Unit: "m/s2", Doc: "median magnitude of acceleration in the window; at rest 9.81"},
 		{Name: "imu_gyro_peak", Kind: sample.Number, Unit: "rad/s", Doc: "largest turn about one axis in the window; gyroscopes end at 35 (2000 degrees a second)"},
 		{Name: "imu_gap_s", Kind: sample.Number, Unit: "s", Doc: "longest time without a sample in the window"},
@@ -52,62 +52,81 @@ const (
 	leastGyroEnd  = 0.98 * 250 * math.Pi / 180
 )
 
-// MeasureMotion measures the rows of a recording that lie within a window [from, to) of its clock: t in seconds,
-// values as accelerometer x, y, z in m/s2 and gyroscope x, y, z in rad/s, NaN where missing.
-func MeasureMotion(t []float64, values [6][]float32, from, to float64) sample.Metrics {
+// MotionRows are rows of one table of a recording, on the recording's clock.
+type MotionRows struct {
+	Time []float64 // in seconds, rising
+	// Values are accelerometer x, y, z in m/s2 and gyroscope x, y, z in rad/s, NaN where missing; nil for a sensor
+	// whose table this is not.
+	Values [6][]float32
+}
+
+// MeasureMotion measures the rows that lie within a window [from, to) of a recording's clock: one table, or one for
+// each of its two sensors. Of two tables the longer gap and the lower rate count.
+func MeasureMotion(from, to float64, tables ...MotionRows) sample.Metrics {
 	m := sample.Metrics{}
-	gap, last := 0.0, from
-	missing, saturated := 0, 0
-	magnitudes := make([]float64, 0, len(t))
-	steps := make([]float64, 0, len(t))
-	peak := 0.0
-	for i, at := range t {
-		square, whole, any := 0.0, true, false
-		for c := range values {
-			v := float64(values[c][i])
-			if v-v != 0 {
-				missing++
-				whole = whole && c > 2
-				continue
+	longest, rate, peak := 0.0, math.Inf(1), 0.0
+	missing, saturated, values := 0, 0, 0
+	var magnitudes []float64
+	for _, table := range tables {
+		gap, last := 0.0, from
+		steps := make([]float64, 0, len(table.Time))
+		accel := table.Values[0] != nil
+		for i, at := range table.Time {
+			square, whole, any := 0.0, accel, false
+			for c, column := range table.Values {
+				if column == nil {
+					continue
+				}
+				values++
+				v := float64(column[i])
+				if v-v != 0 {
+					missing++
+					whole = whole && c > 2
+					continue
+				}
+				any = true
+				if c < 3 {
+					square += v * v
+				} else {
+					peak = math.Max(peak, math.Abs(v))
+				}
 			}
-			any = true
-			if c < 3 {
-				square += v * v
-			} else {
-				peak = math.Max(peak, math.Abs(v))
+			if whole {
+				magnitudes = append(magnitudes, math.Sqrt(square))
+			}
+			if i > 0 {
+				steps = append(steps, at-table.Time[i-1])
+			}
+			if any {
+				gap, last = math.Max(gap, at-last), at
 			}
 		}
-		if whole {
-			magnitudes = append(magnitudes, math.Sqrt(square))
+		longest = math.Max(longest, math.Max(gap, to-last))
+		for c, column := range table.Values {
+			least := leastAccelEnd
+			if c > 2 {
+				least = leastGyroEnd
+			}
+			saturated += saturatedRuns(column, least)
 		}
-		if i > 0 {
-			steps = append(steps, at-t[i-1])
-		}
-		if any {
-			gap, last = math.Max(gap, at-last), at
+		if len(steps) > 0 {
+			slices.Sort(steps)
+			rate = math.Min(rate, 1/steps[len(steps)/2])
 		}
 	}
-	m["imu_gap_s"] = math.Max(gap, to-last)
-	if len(t) == 0 {
+	m["imu_gap_s"] = longest
+	if values == 0 {
 		return m
 	}
-	for c := range values {
-		least := leastAccelEnd
-		if c > 2 {
-			least = leastGyroEnd
-		}
-		saturated += saturatedRuns(values[c], least)
-	}
-	m["imu_missing_ratio"] = float64(missing) / float64(6*len(t))
-	m["imu_saturated_ratio"] = float64(saturated) / float64(6*len(t))
+	m["imu_missing_ratio"] = float64(missing) / float64(values)
+	m["imu_saturated_ratio"] = float64(saturated) / float64(values)
 	m["imu_gyro_peak"] = peak
 	if len(magnitudes) > 0 {
 		slices.Sort(magnitudes)
 		m["imu_gravity"] = magnitudes[len(magnitudes)/2]
 	}
-	if len(steps) > 0 {
-		slices.Sort(steps)
-		m["imu_rate_hz"] = 1 / steps[len(steps)/2]
+	if !math.IsInf(rate, 1) {
+		m["imu_rate_hz"] = rate
 	}
 	return m
 }

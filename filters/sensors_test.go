@@ -22,16 +22,16 @@ func recording(n int, rate float64, f func(i int) [6]float64) (t []float64, v [6
 func TestMeasureMotion(t *testing.T) {
 	still := func(int) [6]float64 { return [6]float64{0, 0, 9.81, 0.1, -0.2, 0} }
 	ts, v := recording(1000, 200, still)
-	m := MeasureMotion(ts, v, 0, 5)
+	m := MeasureMotion(0, 5, MotionRows{ts, v})
 	for name, want := range map[string]float64{"imu_rate_hz": 200, "imu_gravity": 9.81, "imu_gyro_peak": 0.2, "imu_gap_s": 0.005, "imu_missing_ratio": 0, "imu_saturated_ratio": 0} {
 		if got, ok := m.Number(name); !ok || math.Abs(got-want) > 1e-6 {
 			t.Errorf("%s is %g, want %g", name, got, want)
 		}
 	}
 	// A second without samples, in the middle and at the end.
-	m = MeasureMotion(append(ts[:400:400], ts[600:800]...), [6][]float32{
+	m = MeasureMotion(0, 5.5, MotionRows{append(ts[:400:400], ts[600:800]...), [6][]float32{
 		append(v[0][:400:400], v[0][600:800]...), append(v[1][:400:400], v[1][600:800]...), append(v[2][:400:400], v[2][600:800]...),
-		append(v[3][:400:400], v[3][600:800]...), append(v[4][:400:400], v[4][600:800]...), append(v[5][:400:400], v[5][600:800]...)}, 0, 5.5)
+		append(v[3][:400:400], v[3][600:800]...), append(v[4][:400:400], v[4][600:800]...), append(v[5][:400:400], v[5][600:800]...)}})
 	if got, _ := m.Number("imu_gap_s"); math.Abs(got-1.505) > 1e-6 {
 		t.Errorf("the gap is %g s, want 1.505", got)
 	}
@@ -41,7 +41,7 @@ func TestMeasureMotion(t *testing.T) {
 			v[c][i] = float32(math.NaN())
 		}
 	}
-	m = MeasureMotion(ts, v, 0, 5)
+	m = MeasureMotion(0, 5, MotionRows{ts, v})
 	if got, _ := m.Number("imu_gap_s"); math.Abs(got-1.005) > 1e-6 {
 		t.Errorf("the gap is %g s, want 1.005", got)
 	}
@@ -49,7 +49,7 @@ func TestMeasureMotion(t *testing.T) {
 		t.Errorf("missing %g, want 0.2", got)
 	}
 	// Nothing at all.
-	m = MeasureMotion(nil, [6][]float32{}, 2, 7)
+	m = MeasureMotion(2, 7, MotionRows{})
 	if got, _ := m.Number("imu_gap_s"); got != 5 || len(m) != 1 {
 		t.Errorf("nothing measures %v", m)
 	}

@@ -121,8 +121,11 @@ def main():
         put(f"{p}/text/{it.key}.txt", f"a {it.word} disc at {it.x} and {it.y}\n".encode())
         put(f"{p}/depth/{it.key}.png", it.depth())
         put(f"{p}/thermal/{it.key}.png", thermal)
-        # Three of the ways in which recordings are kept, at three rates.
-        if i % 3 == 0:
+        # Four of the ways in which recordings are kept, at four rates.
+        if i % 6 == 5:
+            put(f"{p}/imu/{it.key}_accel.csv", csv(it.imu(400), "time,x,y,z", range(4)))
+            put(f"{p}/imu/{it.key}_gyro.csv", csv(it.imu(90), "time,x,y,z", (0, 4, 5, 6)))
+        elif i % 3 == 0:
             put(f"{p}/imu/{it.key}.csv", csv(it.imu(200), "t,ax,ay,az,gx,gy,gz"))
         elif i % 3 == 1:
             put(f"{p}/imu/{it.key}.csv", csv(it.imu(1000), "#timestamp [ns],w_RS_S_x [rad s^-1],w_RS_S_y [rad s^-1],w_RS_S_z [rad s^-1],a_RS_S_x [m s^-2],a_RS_S_y [m s^-2],a_RS_S_z [m s^-2]", (0, 4, 5, 6, 1, 2, 3), 1e9))

@@ -26,7 +26,7 @@ import (
 
 // contentVersion counts changes of the transforms that change bytes: shards of different versions never
 // mix in one folder.
-const contentVersion = 13
+const contentVersion = 14
 
 // Names inside the output folder.
 const (

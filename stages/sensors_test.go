@@ -316,6 +316,128 @@ func TestMotionWindows(t *testing.T) {
 	}
 }
 
+// halfCSV is one sensor's table of a recording whose both sensors tell the time: x is the clock's seconds minus zero.
+func halfCSV(rate, begin, seconds, zero, unit float64) []byte {
+	var b strings.Builder
+	b.WriteString("time,x,y,z\n")
+	for i := range int(rate * seconds) {
+		t := begin + float64(i)/rate
+		fmt.Fprintf(&b, "%.6f,%.6f,9.81,0\n", t*unit, t-zero)
+	}
+	return []byte(b.String())
+}
+
+// Two files of one recording, each at its own rate and on its own rows, are resampled by their own times on the clock
+// that they share, over the stretch for which both are there.
+func TestMotionOfTwoFiles(t *testing.T) {
+	files := map[string][]byte{"a.png": grey8(t, 240, 240, func(x, y int) uint8 { return uint8(x) })}
+	manifest := "key,image,accel,gyro,start,end\n"
+	add := func(key string, accel, gyro []byte, start, end string) {
+		files["acc_"+key+".csv"], files["gyr_"+key+".csv"] = accel, gyro
+		manifest += fmt.Sprintf("%s,a.png,acc_%s.csv,gyr_%s.csv,%s,%s\n", key, key, key, start, end)
+	}
+	add("whole", halfCSV(200, 0, 30, 0, 1), halfCSV(97, 0.003, 30, 0, 1), "", "")
+	add("units", halfCSV(100, 1.6e9, 30, 1.6e9, 1e9), halfCSV(50, 1.6e9, 30, 1.6e9, 1), "10", "20") // ns and s since 1970
+	add("overlap", halfCSV(100, 0, 20, 0, 1), halfCSV(100, 6, 20, 0, 1), "", "")                    // 6 to 20: the middle is 13
+	add("edge", halfCSV(100, 0, 20, 0, 1), halfCSV(100, 2, 18, 0, 1), "1.8", "6.8")                 // begins 0.2 s before both are there
+	add("fast", halfCSV(1000, 0, 12, 0, 1), halfCSV(100, 0, 12, 0, 1), "4", "9")
+	add("astray", halfCSV(100, 0, 20, 0, 1), append(halfCSV(100, 0, 20, 0, 1), "99999,1,1,1\n"...), "", "")
+	add("apart", halfCSV(100, 0, 20, 0, 1), halfCSV(100, 30, 20, 0, 1), "", "")
+	add("epoch", halfCSV(100, 0, 20, 0, 1), halfCSV(100, 1.6e9, 20, 1.6e9, 1), "", "")
+	add("little", halfCSV(100, 0, 20, 0, 1), halfCSV(100, 11, 20, 0, 1), "", "")
+	add("brief", halfCSV(100, 0, 6, 0, 1), halfCSV(100, 2, 6, 0, 1), "", "")
+	add("unclocked", halfCSV(100, 0, 20, 0, 1), []byte("x,y,z\n1,2,3\n1,2,3\n"), "", "")
+	add("torn", halfCSV(100, 0, 20, 0, 1), []byte("time,x,y,z\n1,2,3,up\n"), "", "")
+	add("swapped", []byte("time,gx,gy,gz\n0,0,0,0\n0.01,0,0,0\n"), halfCSV(100, 0, 20, 0, 1), "", "")
+	hole := bytes.Split(halfCSV(100, 0, 20, 0, 1), []byte("\n"))
+	add("gap", halfCSV(100, 0, 20, 0, 1), bytes.Join(append(hole[:950:950], hole[1050:]...), []byte("\n")), "", "")
+	add("empty", halfCSV(100, 0, 20, 0, 1), bytes.ReplaceAll(halfCSV(100, 0, 20, 0, 1), []byte(",9.81,0"), []byte(",,0")), "", "")
+	files["manifest.csv"] = []byte(manifest)
+	got := ingest(t, writeTree(t, files), "")
+	for key, start := range map[string]float64{"whole": 12.5, "units": 12.5, "overlap": 10.5, "edge": 2, "fast": 4, "astray": 7.495} {
+		s := got[key]
+		if s.err != nil {
+			t.Errorf("%s: %v", key, s.err)
+			continue
+		}
+		for _, i := range []int{0, 200, 1000, 1800, 1999} {
+			for _, channel := range []int{0, 3} {
+				if at, want := motionAt(&s.Sample, channel, i), start+float64(i)/400; math.Abs(at-want) > 0.006 {
+					t.Errorf("%s: sample %d of channel %d shows second %.3f, want %.3f", key, i, channel, at, want)
+				}
+			}
+			if g := motionAt(&s.Sample, 1, i); math.Abs(g-9.81) > 0.004 {
+				t.Errorf("%s: gravity %g", key, g)
+			}
+		}
+	}
+	whole, overlap, edge := got["whole"], got["overlap"], got["edge"]
+	if v, _ := whole.Metrics.Number("imu_rate_hz"); math.Abs(v-97) > 0.1 { // the slower
+		t.Errorf("whole: %g Hz", v)
+	}
+	if v, _ := edge.Metrics.Number("imu_offset_s"); math.Abs(v-0.2) > 1e-6 {
+		t.Errorf("edge: moved by %g s, want 0.2", v)
+	}
+	if len(whole.Notes) != 0 || len(overlap.Notes) != 1 || !strings.Contains(overlap.Notes[0], "13.99 s that both have are used") {
+		t.Errorf("notes %q and %q", whole.Notes, overlap.Notes)
+	}
+	for key, want := range map[string]string{
+		"apart":     "corrupt sensors_apart: the accelerometer (acc_apart.csv) runs from 0.00 s to 19.99 s on its clock, the gyroscope (gyr_apart.csv) from 30.00 s to 49.99 s: they have no time in common",
+		"epoch":     "corrupt sensors_apart: …one counts from 1970",
+		"little":    "corrupt sensors_apart: …8.99 s in common, less than half",
+		"brief":     "corrupt too_short: acc_brief.csv with gyr_brief.csv lasts 3.99 s",
+		"unclocked": "corrupt sensors_apart: acc_unclocked.csv states its times and gyr_unclocked.csv does not",
+		"torn":      `corrupt corrupt_motion: gyr_torn.csv: CSV:2: z "up"`,
+		"swapped":   "corrupt missing_columns: acc_swapped.csv: CSV: no column of accelerometer x",
+		"gap":       "rejected imu_gap: the longest gap of the recording 1.01 s",
+		"empty":     "corrupt missing_values: gyr_empty.csv: the gyroscope has no values",
+	} {
+		err := got[key].err
+		head, tail, _ := strings.Cut(want, ": ")
+		if text := fmt.Sprint(fault.KindOf(err), " ", fault.ReasonOf(err)); err == nil || text != head || !strings.Contains(err.Error(), strings.TrimPrefix(tail, "…")) {
+			t.Errorf("%s: %v (%s), want %s", key, err, text, want)
+		}
+	}
+}
+
+// A recording in one file and the same rows in two give the same tensor and the same metrics, whatever the columns are
+// called.
+func TestMotionJoinedAsOne(t *testing.T) {
+	row := func(i int) (string, string, string) {
+		x := float64(i) / 130
+		return fmt.Sprintf("%.5f", x+0.3*math.Sin(float64(i))/130), fmt.Sprintf("%.4f,%.4f,%.4f", math.Sin(9*x), math.Cos(x), 9.81), fmt.Sprintf("%.4f,%.4f,%.4f", math.Cos(7*x), 0.1*x, 0.2)
+	}
+	one, accel, gyro := "t,ax,ay,az,gx,gy,gz\n", "t,x,y,z\n", "clock,p,q,r\n"
+	for i := range 1200 {
+		at, a, g := row(i)
+		one += at + "," + a + "," + g + "\n"
+		accel += at + "," + a + "\n"
+		gyro += at + "," + g + "\n"
+	}
+	root := writeTree(t, map[string][]byte{
+		"imu/one.csv": []byte(one), "imu/two_acc.csv": []byte(accel), "imu/two_gyr.csv": []byte(gyro),
+	})
+	got := ingest(t, root, "imu: {gyro_columns: 'clock, p, q, r'}")
+	a, b := got["one"], got["two"]
+	if a.err != nil || b.err != nil {
+		t.Fatal(a.err, b.err)
+	}
+	if !bytes.Equal(a.Tensors[sample.IMU].Data, b.Tensors[sample.IMU].Data) {
+		t.Error("the tensors differ")
+	}
+	if fmt.Sprint(a.Metrics) != fmt.Sprint(b.Metrics) {
+		t.Errorf("measured %v in one file, %v in two", a.Metrics, b.Metrics)
+	}
+	if r := fault.ReasonOf(ingest(t, root, "")["two"].err); r != "missing_columns" {
+		t.Errorf("without the columns' names: %q", r)
+	}
+	for _, yaml := range []string{"imu: {accel_columns: 'x,y'}", "imu: {gyro_columns: 'a,b,c,d,e'}"} {
+		if _, err := configs.Load(configs.Layers{FileName: "test", File: []byte(yaml)}); err == nil || !strings.Contains(err.Error(), "_columns") {
+			t.Errorf("%s: %v", yaml, err)
+		}
+	}
+}
+
 // What flip.when: ingest stores is what the trainer would show, for all pictures of a sample together.
 func TestFlipAtIngest(t *testing.T) {
 	files := map[string][]byte{}

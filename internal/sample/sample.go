@@ -6,6 +6,7 @@ package sample
 import (
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 )
 
@@ -74,6 +75,10 @@ type Part struct {
 	Focal    float64 `json:"focal_px,omitempty"`
 	Baseline float64 `json:"baseline_m,omitempty"`
 	Encoding string  `json:"encoding,omitempty"`
+	// Gyro and GyroSize are the gyroscope's file where a recording's two sensors have a file each; Path and Size are
+	// then the accelerometer's.
+	Gyro     string `json:"gyro,omitempty"`
+	GyroSize int64  `json:"gyro_size,omitempty"`
 }
 
 // Sample is one item of a data set. The exported JSON is its listing form: what is known before any
@@ -144,17 +149,12 @@ func (s *Sample) Part(m Modality) *Part {
 // sound are one file).
 func (s *Sample) Paths() []string {
 	var out []string
-next:
 	for _, p := range s.Parts {
-		if p.Path == "" {
-			continue
-		}
-		for _, q := range out {
-			if q == p.Path {
-				continue next
+		for _, name := range []string{p.Path, p.Gyro} {
+			if name != "" && !slices.Contains(out, name) {
+				out = append(out, name)
 			}
 		}
-		out = append(out, p.Path)
 	}
 	return out
 }

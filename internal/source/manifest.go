@@ -82,6 +82,8 @@ const (
 	roleFocal    // of the depth camera
 	roleBaseline // of the depth camera
 	roleEncoding // of the depth file
+	roleAccel    // a path, of a recording whose sensors have a file each
+	roleGyro     // and the other
 	numRoles
 )
 
@@ -106,6 +108,8 @@ var rolesByColumn = map[string]role{
 	"frame_time": roleTime, "frame_time_s": roleTime, "frame_time_seconds": roleTime,
 	"focal_px": roleFocal, "fx": roleFocal, "baseline_m": roleBaseline,
 	"depth_encoding": roleEncoding,
+	"accel":          roleAccel, "accel_path": roleAccel, "accel_file": roleAccel, "accelerometer": roleAccel, "accelerometer_path": roleAccel, "accelerometer_file": roleAccel,
+	"gyro": roleGyro, "gyro_path": roleGyro, "gyro_file": roleGyro, "gyroscope": roleGyro, "gyroscope_path": roleGyro, "gyroscope_file": roleGyro,
 }
 
 // roleOf finds a column's meaning.
@@ -116,7 +120,7 @@ func roleOf(column string) (role, bool) {
 }
 
 // names reports whether a column of this role names material of a sample.
-func (r role) names() bool { return r <= roleFile }
+func (r role) names() bool { return r <= roleFile || r == roleAccel || r == roleGyro }
 
 // namesMaterial reports whether a header has a column that names material.
 func namesMaterial(header []string) bool {
@@ -152,6 +156,7 @@ type manifestReader struct {
 // listManifest reads JSONL, CSV, TSV or Parquet with one row for each sample.
 //
 //	image video audio depth thermal imu   paths, relative to the manifest (also image_path and so on)
+//	accel, gyro                           paths of a recording whose two sensors have a file each, in place of imu
 //	text                                  the text, or the path of a text file: what ends in .txt and holds no white space
 //	caption                               the text
 //	text_path                             a path (also caption_path)
@@ -265,6 +270,16 @@ func (m *manifestReader) add(e *entry) error {
 			paths[mod] = p
 		}
 	}
+	switch accel, gyro := e.value[roleAccel], e.value[roleGyro]; {
+	case accel == "" && gyro == "":
+	case paths[sample.IMU] != "":
+		return fault.Inputf("%s: the row names %s and a file for each sensor; one of the two", m.at(e), e.column[sample.IMU])
+	case accel == "" || gyro == "":
+		s.Problem, s.ProblemDetail = "one_sensor", m.at(e)+": of the two sensors of a recording the row names one; motion needs the files of both, accel and gyro, or one imu"
+		paths[sample.IMU] = accel + gyro
+	default:
+		paths[sample.IMU] = accel
+	}
 	text := e.value[roleText]
 	if _, mod, ok := stem(text); ok && mod == sample.Text && !strings.ContainsAny(text, " \t\r\n") {
 		paths[sample.Text], text = text, ""
@@ -299,6 +314,11 @@ func (m *manifestReader) add(e *entry) error {
 		var problem, detail string
 		if p.Path, p.Size, problem, detail = m.resolve(given); problem != "" && s.Problem == "" {
 			s.Problem, s.ProblemDetail = problem, m.at(e)+": "+detail
+		}
+		if gyro := e.value[roleGyro]; mod == sample.IMU && gyro != "" && gyro != given {
+			if p.Gyro, p.GyroSize, problem, detail = m.resolve(gyro); problem != "" && s.Problem == "" {
+				s.Problem, s.ProblemDetail = problem, m.at(e)+": "+detail
+			}
 		}
 		s.Parts = append(s.Parts, p)
 	}
@@ -419,7 +439,7 @@ func (m *manifestReader) finishNotes(names []string) []string {
 		named := make(map[string]bool, len(m.samples))
 		for i := range m.samples {
 			for _, p := range m.samples[i].Parts {
-				named[p.Path] = true
+				named[p.Path], named[p.Gyro] = true, true
 			}
 		}
 		var unlisted tally

@@ -71,13 +71,17 @@ func findsPairs(t *tree) bool {
 			return true
 		}
 	}
-	return false
+	return len(pairSensors(t).of) > 0
 }
 
 // listPairs groups files that share a stem, beside each other or in folders of their modality. The key is
 // the path without extension and without folders named after a modality, so that train/images/x.jpg and
 // train/audio/x.wav meet in train/x; letters that a system writes as two characters (NFD) count as one.
 // Files in folders depth, thermal (or infrared) and imu are of that modality.
+//
+// Two tables that are called alike but for the name of a sensor (walk_accel.csv and walk_gyro.csv,
+// walk/Accelerometer.csv and walk/Gyroscope.csv, accel/walk.csv and gyro/walk.csv) are one recording, walk, in a
+// folder imu and elsewhere.
 //
 // A second file of one modality beside the first (x.jpg and x.png) is another form of the same: the first
 // by path counts, a note tells of the other. A second one from another folder (images/x.jpg and
@@ -90,17 +94,36 @@ func listPairs(ctx context.Context, t *tree, o Options) (*Listing, error) {
 	l := &Listing{}
 	index := map[string]int{}
 	ignored := map[string]int{}
-	var forms, apart tally
+	sensors := pairSensors(t)
+	var forms, apart, others tally
 	for i, f := range t.files {
 		if i%4096 == 0 && ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 		key, dirs, m, ok := classify(f.name)
+		if other, passed := sensors.passed[i]; passed {
+			if other {
+				others.add(f.name)
+			}
+			continue
+		}
+		pair, joined := sensors.of[i]
+		if joined {
+			// as if the recording were one file of that name in a folder imu; that of s1/imu/accel.csv is s1
+			whole := pair.whole
+			for modalityFolders[strings.ToLower(path.Base(whole))] && path.Dir(whole) != "." {
+				whole = path.Dir(whole)
+			}
+			key, dirs, m, ok = classify(path.Join("imu", whole+".csv"))
+		}
 		if !ok {
 			ignored[strings.ToLower(path.Ext(f.name))]++
 			continue
 		}
 		part := sample.Part{Modality: m, Path: f.name, Size: f.size}
+		if joined {
+			part.Gyro, part.GyroSize = t.files[pair.gyro].name, t.files[pair.gyro].size
+		}
 		at, ok := index[key]
 		if ok {
 			if p := l.Samples[at].Part(m); p != nil {
@@ -153,6 +176,9 @@ func listPairs(ctx context.Context, t *tree, o Options) (*Listing, error) {
 	}
 	if apart.n > 0 {
 		l.Notes = append(l.Notes, fmt.Sprintf("%s with a stem and modality that another folder has too, under the whole path: %s", apart.count("sample was made of a file", "samples were made of files"), apart))
+	}
+	if others.n > 0 {
+		l.Notes = append(l.Notes, fmt.Sprintf("%s beside a recording's accelerometer and gyroscope, and passed over: %s", others.count("table lies", "tables lie"), others))
 	}
 	if about.n > 0 {
 		l.Notes = append(l.Notes, fmt.Sprintf("%s about the data and passed over: %s", about.count("text is", "texts are"), about))

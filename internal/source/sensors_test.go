@@ -16,6 +16,9 @@ func parts(s *sample.Sample) string {
 	fmt.Fprintf(&b, "%s %v %s\n", s.Key, s.Labels, s.Problem)
 	for _, p := range s.Parts {
 		fmt.Fprintf(&b, "  %s %s%s", p.Modality, p.Path, p.Text)
+		if p.Gyro != "" {
+			fmt.Fprintf(&b, " with %s of %d bytes", p.Gyro, p.GyroSize)
+		}
 		if p.Start != 0 || p.End != 0 {
 			fmt.Fprintf(&b, " %g..%g", p.Start, p.End)
 		}
@@ -309,6 +312,122 @@ b/c []
   depth b/depths/c.pfm
   thermal b/infrared/c.npy
 `)
+}
+
+// Two tables that are called alike but for their sensor are one recording, in every way in which recorders call them.
+func TestPairsOfTwoSensors(t *testing.T) {
+	root := t.TempDir()
+	touch(t, root,
+		// an ending, in a folder imu and beside a video
+		"imu/a_accel.csv", "imu/a_gyro.csv", "images/a.jpg",
+		"walk.mp4", "walk.acc.npy", "walk.GYR.parquet",
+		// Sensor Logger: a folder for each recording; the acceleration with gravity counts
+		"imu/b/TotalAcceleration.csv", "imu/b/Accelerometer.csv", "imu/b/Gyroscope.csv", "imu/b/GyroscopeUncalibrated.csv", "imu/b/Gravity.csv", "imu/b/Metadata.csv", "images/b.jpg",
+		"clips/c.mp4", "c/Accelerometer.csv", "c/Gyroscope.csv", "c/Location.csv",
+		"s1/imu/accelerometer.csv", "s1/imu/gyro.csv", "s1.mp4",
+		// a folder for each sensor
+		"d/imu/accel/1.csv", "d/imu/gyro/1.csv", "d/images/1.png",
+		// half a recording, and both in one file
+		"imu/e_accel.csv", "imu/f.csv", "imu/f_accel.csv", "imu/f_gyro.csv", "g_gyro.csv", "h_acc.csv", "h_gyro.txt",
+	)
+	l := mustList(t, root, scenes)
+	wantParts(t, l, "pairs", `a [] 
+  image images/a.jpg
+  imu imu/a_accel.csv with imu/a_gyro.csv of 1 bytes
+b [] 
+  image images/b.jpg
+  imu imu/b/TotalAcceleration.csv with imu/b/Gyroscope.csv of 1 bytes
+c [] 
+  video clips/c.mp4
+  audio clips/c.mp4
+  imu c/Accelerometer.csv with c/Gyroscope.csv of 1 bytes
+d/1 [] 
+  image d/images/1.png
+  imu d/imu/accel/1.csv with d/imu/gyro/1.csv of 1 bytes
+e_accel [] 
+  imu imu/e_accel.csv
+f [] 
+  imu imu/f.csv
+h_gyro [] 
+  text h_gyro.txt
+s1 [] 
+  video s1.mp4
+  audio s1.mp4
+  imu s1/imu/accelerometer.csv with s1/imu/gyro.csv of 1 bytes
+walk [] 
+  video walk.mp4
+  audio walk.mp4
+  imu walk.acc.npy with walk.GYR.parquet of 1 bytes
+`)
+	wantNotes(t, l, "5 tables lie beside a recording's accelerometer and gyroscope, and passed over: c/Location.csv, imu/b/Accelerometer.csv, imu/b/Gravity.csv, …",
+		"imu/f_accel.csv beside f.csv", "2 files are of a kind that is not read")
+	if got := l.Samples[0].Paths(); fmt.Sprint(got) != "[images/a.jpg imu/a_accel.csv imu/a_gyro.csv]" {
+		t.Errorf("the files of a are %v", got)
+	}
+	// Nothing else is needed for a tree.
+	root = t.TempDir()
+	touch(t, root, "accel.csv", "gyro.csv", "x/accel.csv", "x/gyro.csv")
+	wantParts(t, mustList(t, root, scenes), "pairs", `x [] 
+  imu x/accel.csv with x/gyro.csv of 1 bytes
+`)
+	root = t.TempDir()
+	touch(t, root, "imu/accel.csv", "imu/gyro.csv")
+	wantParts(t, mustList(t, root, scenes), "pairs", `imu [] 
+  imu imu/accel.csv with imu/gyro.csv of 1 bytes
+`)
+}
+
+func TestManifestOfTwoSensors(t *testing.T) {
+	root := grow(t, `
+-- manifest.csv --
+key,image,accelerometer,gyro_path,imu,start,end
+a,a.png,acc.csv,sub/gyr.csv,,3,8
+b,a.png,acc.csv,,,,
+c,a.png,,sub/gyr.csv,,,
+d,a.png,acc.csv,none.csv,,,
+e,a.png,acc.csv,../gyr.csv,,,
+f,a.png,,,acc.csv,,
+g,a.png,acc.csv,acc.csv,,,
+-- a.png --
+x
+-- acc.csv --
+x
+-- sub/gyr.csv --
+longer
+`)
+	l := mustList(t, root, scenes)
+	wantParts(t, l, "manifest", `a [] 
+  image a.png
+  imu acc.csv with sub/gyr.csv of 7 bytes 3..8
+b [] one_sensor
+  image a.png
+  imu acc.csv
+c [] one_sensor
+  image a.png
+  imu sub/gyr.csv
+d [] missing
+  image a.png
+  imu acc.csv with none.csv of 0 bytes
+e [] outside
+  image a.png
+  imu acc.csv with ../gyr.csv of 0 bytes
+f [] 
+  image a.png
+  imu acc.csv
+g [] 
+  image a.png
+  imu acc.csv
+`)
+	if d := l.Samples[1].ProblemDetail; !strings.Contains(d, "manifest.csv:3: of the two sensors") {
+		t.Errorf("b: %s", d)
+	}
+	put(t, root, "manifest.csv", "image,accel,gyro,imu\na.png,acc.csv,sub/gyr.csv,acc.csv\n")
+	wantInput(t, listErr(t, root, "auto"), "manifest.csv:2", "imu and a file for each sensor")
+	// Recordings alone make a manifest.
+	put(t, root, "metadata.csv", "accel,gyro\nacc.csv,sub/gyr.csv\n")
+	if l := mustList(t, root+"/metadata.csv", scenes); l.Kind != "manifest" || len(l.Samples) != 1 || l.Samples[0].Key != "acc" {
+		t.Errorf("%s %+v", l.Kind, l.Samples)
+	}
 }
 
 func TestManifestOfSensors(t *testing.T) {

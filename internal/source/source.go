@@ -201,13 +201,14 @@ func finish(l *Listing) {
 			renamed.add(s.Key)
 		}
 		for j := range s.Parts {
-			p := &s.Parts[j]
-			if utf8.ValidString(p.Path) {
-				continue
-			}
-			p.Path = escape(p.Path)
-			if s.Problem == "" {
-				s.Problem, s.ProblemDetail = "invalid_name", fmt.Sprintf("the file name %s is not UTF-8; rename the file", p.Path)
+			for _, name := range []*string{&s.Parts[j].Path, &s.Parts[j].Gyro} {
+				if utf8.ValidString(*name) {
+					continue
+				}
+				*name = escape(*name)
+				if s.Problem == "" {
+					s.Problem, s.ProblemDetail = "invalid_name", fmt.Sprintf("the file name %s is not UTF-8; rename the file", *name)
+				}
 			}
 		}
 	}

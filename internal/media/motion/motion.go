@@ -1,5 +1,5 @@
-// Package motion decodes recordings of inertial sensors, tables of times and six channels in CSV, Parquet or NPY
-// under the names that people use. What their values mean and whether they are likely is filters' business;
+// Package motion decodes recordings of inertial sensors, tables of times and six channels (or three, of a recording
+// whose two sensors have a file each) in CSV, Parquet or NPY under the names that people use. What their values mean and whether they are likely is filters' business;
 // where a window lies in a recording, internal/inertial's.
 package motion
 
@@ -33,6 +33,7 @@ type Recording struct {
 	// Time is in seconds on the file's own clock and rises strictly.
 	Time []float64
 	// Values are accelerometer x, y, z and gyroscope x, y, z, each as long as Time; NaN where a row lacks one.
+	// Those of a sensor that was not asked for are nil.
 	Values [6][]float32
 	// AccelUnit and GyroUnit are what the columns' names state: m/s2, g or mg, rad/s or deg/s, or words that
 	// are not known here; "" for nothing.
@@ -44,12 +45,48 @@ type Recording struct {
 	Disordered int
 }
 
-// Options say how a recording's file is read. The zero value looks for the names that people use.
+// Sensor says which of the two sensors a file holds.
+type Sensor int
+
+// The sensors of a recording: both in one table, or one of them, whose axes may then be called x, y and z alone.
+const (
+	Both Sensor = iota
+	Accelerometer
+	Gyroscope
+)
+
+// channels are those of the recording's six that the file holds: [from, to).
+func (s Sensor) channels() (from, to int) {
+	switch s {
+	case Accelerometer:
+		return 0, 3
+	case Gyroscope:
+		return 3, 6
+	}
+	return 0, 6
+}
+
+// columns is how many the file has, without the time.
+func (s Sensor) columns() int {
+	from, to := s.channels()
+	return to - from
+}
+
+// key is what names the file's columns in the configuration.
+func (s Sensor) key() string {
+	return [...]string{Both: "imu.columns", Accelerometer: "imu.accel_columns", Gyroscope: "imu.gyro_columns"}[s]
+}
+
+// Options say how a recording's file is read. The zero value looks for both sensors, under the names that people
+// use.
 type Options struct {
+	// Sensor is what the file holds.
+	Sensor Sensor
 	// Columns names the columns: accelerometer x, y, z, gyroscope x, y, z, with that of the time before them
 	// if there is one. A number is a position, counted from 0, for a file without a header. Empty: by the
 	// usual names (accl_x, accel_x, acc_x, ax, linear_acceleration.x; gyro_x, gyr_x, gx, wx,
-	// angular_velocity.x; canonical_timestamp_ms, timestamp, time, t, and so on).
+	// angular_velocity.x; canonical_timestamp_ms, timestamp, time, t, and so on). Of a file of one sensor they are
+	// its three axes, and may also be called x, y, z (value_x, x_axis).
 	Columns []string
 	// TimeUnit is s, ms, us or ns; "auto" (also "") takes what the column's name states, else the one in which
 	// the rows come at 10 to 4000 Hz.
@@ -59,14 +96,14 @@ type Options struct {
 }
 
 // Decode decodes a recording: CSV (separated by commas, semicolons, tabs, bars or spaces; a # before the header,
-// units in brackets and times as ISO 8601 writes them are understood), Parquet, or NPY ([n,6], [6,n], the same with the time as a seventh before them, or named
-// fields). The format is told by the content. Rows without a time are dropped.
+// units in brackets and times as ISO 8601 writes them are understood), Parquet, or NPY ([n,6], [6,n], the same with
+// the time as a seventh before them, or named fields; of one sensor three and four). The format is told by the content. Rows without a time are dropped.
 //
 // Errors: Corrupt empty_file, not_motion, corrupt_motion, missing_columns, bad_times, too_few_rows; Unsupported
 // too_large, unsupported_motion; Usage for options that cannot be.
 func Decode(ctx context.Context, data []byte, o Options) (*Recording, error) {
-	if n := len(o.Columns); n != 0 && n != 6 && n != 7 {
-		return nil, fault.Usagef("%d columns named for motion: want six, or seven with the time first", n)
+	if n, want := len(o.Columns), o.Sensor.columns(); n != 0 && n != want && n != want+1 {
+		return nil, fault.Usagef("%d columns named by %s: want %d, or %d with the time first", n, o.Sensor.key(), want, want+1)
 	}
 	var t *numbers
 	var err error
@@ -74,7 +111,7 @@ func Decode(ctx context.Context, data []byte, o Options) (*Recording, error) {
 	case len(data) == 0:
 		return nil, fault.Corruptf("empty_file", "the file is empty (0 bytes)")
 	case npy.Is(data):
-		t, err = motionNPY(data)
+		t, err = motionNPY(data, o.Sensor)
 	case bytes.HasPrefix(data, []byte("PAR1")):
 		t, err = motionParquet(ctx, data, o)
 	default:
@@ -112,7 +149,7 @@ var motionNames = [2][]string{
 
 // timeNames are names of the time, in the order of preference. Ego4D's canonical time is the video's; its
 // component time starts anew with each piece of a recording and is never taken.
-var timeNames = []string{"canonical_timestamp", "timestamp", "timestamps", "time_stamp", "sensor_timestamp", "time", "t", "ts", "seconds_elapsed", "elapsed", "secs", "seconds", "sec", "ms", "utc_timestamp", "header_stamp", "loggingtime"}
+var timeNames = []string{"canonical_timestamp", "timestamp", "timestamps", "time_stamp", "sensor_timestamp", "time", "attr_time", "t", "ts", "seconds_elapsed", "elapsed", "secs", "seconds", "sec", "ms", "utc_timestamp", "header_stamp", "loggingtime"}
 
 // motionUnits are the endings of names, and units in brackets with their spaces taken out.
 var motionUnits = []struct{ ending, unit string }{
@@ -188,6 +225,30 @@ func motionColumnOf(column string) (motionColumn, bool) {
 	return motionColumn{}, false
 }
 
+// bareAxes are what stands around an axis that names no sensor, in a file of one: x, value_x, x_axis.
+var bareAxes = []string{"", "value", "axis", "attr", "data", "calibrated"}
+
+// bareAxisOf reads the name of an axis that names no sensor.
+func bareAxisOf(column string) (axis int, unit string, ok bool) {
+	name, unit := plainName(column)
+	for _, u := range motionUnits {
+		if unit == u.ending {
+			unit = u.unit
+			break
+		}
+	}
+	for axis, letter := range []string{"x", "y", "z"} {
+		rest, ok := strings.CutPrefix(name, letter)
+		if !ok {
+			rest, ok = strings.CutSuffix(name, letter)
+		}
+		if ok && slices.Contains(bareAxes, strings.Trim(rest, "_")) {
+			return axis, unit, true
+		}
+	}
+	return 0, "", false
+}
+
 // timeUnits are units of time and their seconds.
 var timeUnits = map[string]float64{
 	"s": 1, "sec": 1, "secs": 1, "seconds": 1, "ms": 1e-3, "msec": 1e-3, "milliseconds": 1e-3,
@@ -199,9 +260,10 @@ func (o *Options) choose(format string, names []string) (places [7]int, units [7
 	for i := range places {
 		places[i] = -1
 	}
+	from, to := o.Sensor.channels()
 	if len(o.Columns) > 0 {
 		wanted := o.Columns
-		order := []int{timeChannel, 0, 1, 2, 3, 4, 5}[7-len(wanted):]
+		order := append([]int{timeChannel}, []int{0, 1, 2, 3, 4, 5}[from:to]...)[1+to-from-len(wanted):]
 		for i, w := range wanted {
 			at := slices.IndexFunc(names, func(n string) bool { return bareName(n) == w })
 			if at < 0 {
@@ -210,7 +272,7 @@ func (o *Options) choose(format string, names []string) (places [7]int, units [7
 				}
 			}
 			if at < 0 {
-				return places, units, fault.Corruptf("missing_columns", "%s: no column %q (imu.columns) among %s", format, w, shownNames(names))
+				return places, units, fault.Corruptf("missing_columns", "%s: no column %q (%s) among %s", format, w, o.Sensor.key(), shownNames(names))
 			}
 			places[order[i]] = at
 			if c, ok := motionColumnOf(names[at]); ok && c.channel == order[i] {
@@ -225,24 +287,34 @@ func (o *Options) choose(format string, names []string) (places [7]int, units [7
 			continue
 		}
 		c, ok := motionColumnOf(n)
+		if !ok && o.Sensor != Both {
+			var axis int
+			if axis, c.unit, ok = bareAxisOf(n); ok {
+				c.channel, c.rank = from+axis, 1000
+			}
+		}
 		if ok && (places[c.channel] < 0 || c.rank < ranks[c.channel]) {
 			places[c.channel], ranks[c.channel], units[c.channel] = i, c.rank, c.unit
 		}
 	}
 	var missing []string
 	for c, name := range []string{"accelerometer x", "accelerometer y", "accelerometer z", "gyroscope x", "gyroscope y", "gyroscope z"} {
-		if places[c] < 0 {
+		if c >= from && c < to && places[c] < 0 {
 			missing = append(missing, name)
 		}
+		if c < from || c >= to {
+			places[c] = -1
+		}
 	}
-	if len(missing) == 3 || len(missing) == 6 {
-		// Telephones write a file for each sensor.
-		return places, units, fault.Corruptf("missing_columns", "%s: no column of %s among %s; name them by imu.columns, or bring the files of the two sensors into one (docs/modalities.md)", format, strings.Join(missing, ", "), shownNames(names))
+	switch {
+	case len(missing) == 0:
+		return places, units, nil
+	case o.Sensor == Both && len(missing) == 3 || len(missing) == 6: // a file for each sensor?
+		err = fault.Corruptf("missing_columns", "%s: no column of %s among %s; name them by imu.columns; if the sensors have a file each, call them alike (walk_accel.csv, walk_gyro.csv; docs/modalities.md)", format, strings.Join(missing, ", "), shownNames(names))
+	default:
+		err = fault.Corruptf("missing_columns", "%s: no column of %s among %s; name them by %s", format, strings.Join(missing, ", "), shownNames(names), o.Sensor.key())
 	}
-	if len(missing) > 0 {
-		return places, units, fault.Corruptf("missing_columns", "%s: no column of %s among %s; name them by imu.columns", format, strings.Join(missing, ", "), shownNames(names))
-	}
-	return places, units, nil
+	return places, units, err
 }
 
 func shownNames(names []string) string {
@@ -260,7 +332,8 @@ func (t *numbers) motion(o Options) (*Recording, error) {
 		return nil, err
 	}
 	m := &Recording{AccelUnit: units[0], GyroUnit: units[3], Clocked: places[timeChannel] >= 0}
-	rows := len(t.columns[places[0]])
+	from, to := o.Sensor.channels()
+	rows := len(t.columns[places[from]])
 	if m.Clocked {
 		m.Time = t.columns[places[timeChannel]]
 	} else {
@@ -272,7 +345,7 @@ func (t *numbers) motion(o Options) (*Recording, error) {
 			m.Time[i] = float64(i) / o.Rate
 		}
 	}
-	for c := range m.Values {
+	for c := from; c < to; c++ {
 		m.Values[c] = make([]float32, rows)
 		for i, v := range t.columns[places[c]] {
 			m.Values[c][i] = float32(v)
@@ -329,6 +402,9 @@ func (m *Recording) order() {
 		time[i] = m.Time[r]
 	}
 	for c := range m.Values {
+		if m.Values[c] == nil {
+			continue
+		}
 		v := make([]float32, len(rows))
 		for i, r := range rows {
 			v[i] = m.Values[c][r]
@@ -393,7 +469,7 @@ func motionCSV(data []byte, o Options) (*numbers, error) {
 	}
 	line, rest := nextLine(data)
 	first := 2
-	for len(rest) > 0 && (len(bytes.TrimSpace(line)) == 0 || line[0] == '#' && len(splitLine(line, separatorOf(line))) < 6) {
+	for len(rest) > 0 && (len(bytes.TrimSpace(line)) == 0 || line[0] == '#' && len(splitLine(line, separatorOf(line))) < o.Sensor.columns()) {
 		line, rest = nextLine(rest) // notes before the header
 		first++
 	}
@@ -402,12 +478,12 @@ func motionCSV(data []byte, o Options) (*numbers, error) {
 	if len(names) > 0 && (names[0] == "#" || names[0] == "%") && comma == ' ' { // before the header, with a space
 		names = names[1:]
 	}
-	if len(names) < 6 || len(names) > 4096 {
-		return nil, fault.Corruptf("not_motion", "CSV: the first line has %d columns, and a recording has six or more", len(names))
+	if least := o.Sensor.columns(); len(names) < least || len(names) > 4096 {
+		return nil, fault.Corruptf("not_motion", "CSV: the first line has %d columns, and a recording has %d or more", len(names), least)
 	}
 	if numeric(names) { // no header: columns are told by their place
 		if len(o.Columns) == 0 {
-			return nil, fault.Corruptf("missing_columns", "CSV: there is no header line; say by imu.columns which column is which, by their places (0, 1, …)")
+			return nil, fault.Corruptf("missing_columns", "CSV: there is no header line; say by %s which column is which, by their places (0, 1, …)", o.Sensor.key())
 		}
 		for i := range names {
 			names[i] = strconv.Itoa(i)
@@ -593,8 +669,9 @@ func plainShown(name string) string { return strings.ToValidUTF8(strings.Trim(na
 
 func clip(b []byte, n int) string { return strings.ToValidUTF8(string(b[:min(len(b), n)]), "?") }
 
-// motionNPY takes an array with an axis of six, or of seven with the time first, or named fields.
-func motionNPY(data []byte) (*numbers, error) {
+// motionNPY takes an array with an axis of six (of one sensor three), or of one more with the time first, or named
+// fields.
+func motionNPY(data []byte, s Sensor) (*numbers, error) {
 	const format = "NPY"
 	a, err := npy.Read(data)
 	if err != nil {
@@ -629,11 +706,13 @@ func motionNPY(data []byte) (*numbers, error) {
 		}
 		return t, nil
 	}
-	const usual = "a_x a_y a_z w_x w_y w_z"
+	from, to := s.channels()
+	usual := strings.Fields("a_x a_y a_z w_x w_y w_z")[from:to]
+	want := int64(len(usual))
 	along := -1 // the axis of the channels
 	if len(a.Shape) == 2 {
 		for axis := range 2 {
-			if n := a.Shape[axis]; n == 6 || n == 7 {
+			if n := a.Shape[axis]; n == want || n == want+1 {
 				if along >= 0 {
 					return nil, fault.Unsupportedf("unsupported_motion", "NPY: of the shape %v, which axis are the channels?", a.Shape)
 				}
@@ -642,13 +721,13 @@ func motionNPY(data []byte) (*numbers, error) {
 		}
 	}
 	if along < 0 {
-		return nil, fault.Unsupportedf("unsupported_motion", "NPY: the shape is %v, and [n,6], [6,n] or one with the time as a seventh is wanted", a.Shape)
+		return nil, fault.Unsupportedf("unsupported_motion", "NPY: the shape is %v, and [n,%d], [%[2]d,n] or one more with the time first is wanted", a.Shape, want)
 	}
 	channels, rows := a.Shape[along], a.Shape[1-along]
-	if channels == 7 {
+	if channels == want+1 {
 		t.names = append(t.names, "t")
 	}
-	t.names = append(t.names, strings.Fields(usual)...)
+	t.names = append(t.names, usual...)
 	inner := a.Shape[1]
 	if a.Fortran {
 		inner = a.Shape[0]

@@ -117,6 +117,72 @@ func TestDecodeMotion(t *testing.T) {
 	}
 }
 
+// Files of one sensor, as recorders write them: the axes may be called x, y and z, in any order, and what the other
+// sensor's columns would be called is passed over.
+func TestDecodeOneSensor(t *testing.T) {
+	three := func(header, row string, scale float64) string { // verbs: time, x, y, z
+		return motionTable(header, row, scale)
+	}
+	const xyz = "%[1]g,%[2]g,%[3]g,%[4]g\n"
+	for _, c := range []struct {
+		name    string
+		data    string
+		options motion.Options
+		unit    string
+		clocked bool
+	}{
+		{"Sensor Logger", three("time,seconds_elapsed,z,y,x\n", "%[1]g,77,%[4]g,%[3]g,%[2]g\n", 1e9), motion.Options{}, "", true},
+		{"phyphox", three("\"Time (s)\",\"%[1]s x (m/s^2)\",\"%[1]s y (m/s^2)\",\"%[1]s z (m/s^2)\"\n", xyz, 1), motion.Options{}, "m/s2", true},
+		{"MATLAB Mobile", three("Timestamp,X,Y,Z\n", "1970-01-01 00:00:%09.6[1]f,%[2]g,%[3]g,%[4]g\n", 1), motion.Options{}, "", true},
+		{"RealWorld", three("id,attr_time,attr_x,attr_y,attr_z\n", "1,%[1]g,%[2]g,%[3]g,%[4]g\n", 1e3), motion.Options{}, "", true},
+		{"values of a table of both", motionTable("t,x,y,z,ax,ay,az,gx,gy,gz\n", "%[1]g,7,7,7,%[2]g,%[3]g,%[4]g,%[2]g,%[3]g,%[4]g\n", 1), motion.Options{}, "", true},
+		{"no header", three("", xyz, 1), motion.Options{Columns: strings.Fields("0 1 2 3")}, "", true},
+		{"own names", three("a,b,c,clock\n", "%[2]g,%[3]g,%[4]g,%[1]g\n", 1), motion.Options{Columns: strings.Fields("clock a b c")}, "", true},
+		{"no times", three("x,y,z\n", "%[2]g,%[3]g,%[4]g\n", 1), motion.Options{Rate: 200}, "", false},
+		{"NPY [n,3]", string(readMotion(t, "n3.npy")), motion.Options{Rate: 200}, "", false},
+		{"NPY [4,n]", string(readMotion(t, "4n.npy")), motion.Options{}, "", true},
+		{"Parquet", string(readMotion(t, "axes.parquet")), motion.Options{}, "", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for s, sensor := range map[motion.Sensor]string{motion.Accelerometer: "Acceleration", motion.Gyroscope: "Gyroscope"} {
+				data := strings.ReplaceAll(c.data, "%[1]s", sensor)
+				if s == motion.Gyroscope {
+					data = strings.ReplaceAll(data, "m/s^2", "rad/s")
+				}
+				c.options.Sensor = s
+				m, err := motion.Decode(t.Context(), []byte(data), c.options)
+				if err != nil {
+					t.Fatal(err)
+				}
+				from, other, unit := 0, 3, m.AccelUnit
+				if s == motion.Gyroscope {
+					from, other, unit = 3, 0, m.GyroUnit
+				}
+				if want := strings.Replace(c.unit, "m/s2", map[motion.Sensor]string{motion.Accelerometer: "m/s2", motion.Gyroscope: "rad/s"}[s], 1); unit != want {
+					t.Errorf("%s: unit %q, want %q", sensor, unit, want)
+				}
+				if len(m.Time) != 40 || m.Clocked != c.clocked || m.Values[other] != nil {
+					t.Fatalf("%s: %d rows, clocked %v, other sensor %v", sensor, len(m.Time), m.Clocked, m.Values[other])
+				}
+				for i := range m.Time {
+					want, v := motionRow(i)
+					if !c.clocked {
+						want--
+					}
+					if math.Abs(m.Time[i]-want) > 1e-6 {
+						t.Fatalf("%s: row %d is at %.9f s, want %.9f", sensor, i, m.Time[i], want)
+					}
+					for k := range 3 {
+						if m.Values[from+k][i] != float32(v[k]) {
+							t.Fatalf("%s: row %d axis %d is %g, want %g", sensor, i, k, m.Values[from+k][i], v[k])
+						}
+					}
+				}
+			}
+		})
+	}
+}
+
 // What a schema says of numbers counts: unsigned ones are not negative, and the unit of a time stamp is known at
 // any rate.
 func TestMotionSchema(t *testing.T) {
@@ -159,6 +225,7 @@ func TestMalformedMotion(t *testing.T) {
 	parquet, npy := readMotion(t, "named.parquet"), readMotion(t, "n6.npy")
 	const corrupt, unsupported = fault.Corrupt, fault.Unsupported
 	const header = "t,ax,ay,az,gx,gy,gz\n"
+	accel, gyro := motion.Options{Sensor: motion.Accelerometer}, motion.Options{Sensor: motion.Gyroscope}
 	for _, c := range []struct {
 		name    string
 		data    string
@@ -172,10 +239,10 @@ func TestMalformedMotion(t *testing.T) {
 		{"a picture", "\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", motion.Options{}, corrupt, "not_motion", "CSV, NPY and Parquet"},
 		{"a web page", "<html>login</html>\n", motion.Options{}, corrupt, "not_motion", "1 columns"},
 		{"other columns", "lat,lon,alt,speed,heading,fix\n1,2,3,4,5,6\n", motion.Options{}, corrupt, "missing_columns", "accelerometer x"},
-		{"no gyroscope", "t,ax,ay,az,temp,hum\n1,2,3,4,5,6\n", motion.Options{}, corrupt, "missing_columns", "into one"},
+		{"no gyroscope", "t,ax,ay,az,temp,hum\n1,2,3,4,5,6\n", motion.Options{}, corrupt, "missing_columns", "walk_gyro.csv"},
 		{"no header", "1,2,3,4,5,6,7\n", motion.Options{}, corrupt, "missing_columns", "imu.columns"},
 		{"no such column", header, motion.Options{Columns: strings.Fields("a b c d e f")}, corrupt, "missing_columns", `"a"`},
-		{"five columns named", header, motion.Options{Columns: strings.Fields("a b c d e")}, fault.Usage, "", "six"},
+		{"five columns named", header, motion.Options{Columns: strings.Fields("a b c d e")}, fault.Usage, "", "imu.columns: want 6"},
 		{"a header alone", header, motion.Options{}, corrupt, "too_few_rows", "0 of 0"},
 		{"one row", header + "1,2,3,4,5,6,7\n", motion.Options{}, corrupt, "too_few_rows", "1 of 1"},
 		{"no times in the rows", header + ",2,3,4,5,6,7\n,2,3,4,5,6,7\n", motion.Options{}, corrupt, "too_few_rows", "0 of 2"},
@@ -187,6 +254,13 @@ func TestMalformedMotion(t *testing.T) {
 		{"UTF-16", "\xff\xfet\x00,\x00", motion.Options{}, corrupt, "not_motion", "UTF-16"},
 		{"Parquet: words", string(readMotion(t, "words.parquet")), motion.Options{}, unsupported, "unsupported_motion", "column acc_x holds values of type string"},
 		{"five rows a second", header + "1,2,3,4,5,6,7\n1.2,2,3,4,5,6,7\n1.4,2,3,4,5,6,7\n", motion.Options{}, corrupt, "bad_times", "imu.time_unit"},
+		{"one sensor: the other's", "t,gx,gy,gz\n1,2,3,4\n", accel, corrupt, "missing_columns", "accelerometer z among t, gx, gy, gz; name them by imu.accel_columns"},
+		{"one sensor: an axis is missing", "t,x,y,w\n1,2,3,4\n", gyro, corrupt, "missing_columns", "no column of gyroscope z"},
+		{"one sensor: two columns", "t,x\n1,2\n", accel, corrupt, "not_motion", "2 columns, and a recording has 3"},
+		{"one sensor: no header", "1,2,3,4\n", gyro, corrupt, "missing_columns", "imu.gyro_columns"},
+		{"one sensor: six columns named", "t,x,y,z\n", motion.Options{Sensor: motion.Gyroscope, Columns: strings.Fields("a b c d e f")}, fault.Usage, "", "imu.gyro_columns: want 3"},
+		{"one sensor: NPY of both", string(npy), accel, unsupported, "unsupported_motion", "[n,3]"},
+		{"one sensor: NPY, which axis", string(append(npyHead("{'descr': '|u1', 'fortran_order': False, 'shape': (3, 4), }"), make([]byte, 12)...)), gyro, unsupported, "unsupported_motion", "which axis"},
 		{"no rate", "ax,ay,az,gx,gy,gz\n2,3,4,5,6,7\n", motion.Options{}, fault.Usage, "", "imu.rate"},
 		{"Parquet: cut off", string(parquet[:len(parquet)-9]), motion.Options{}, corrupt, "corrupt_motion", "Parquet"},
 		{"Parquet: damaged", string(splice(parquet, len(parquet)-8, "\xff\xff\xff\x7f")), motion.Options{}, corrupt, "corrupt_motion", "Parquet"},
@@ -210,14 +284,19 @@ func TestMalformedMotion(t *testing.T) {
 
 func FuzzDecodeMotion(f *testing.F) {
 	for _, name := range []string{"n6.npy", "n7_fortran.npy", "named.npy", "named.parquet", "types.parquet", "unsigned.parquet", "aligned.npy"} {
-		f.Add(readMotion(f, name))
+		f.Add(readMotion(f, name), byte(0))
 	}
-	f.Add([]byte(motionTable("#timestamp [ns],w_x,w_y,w_z,a_x [m s^-2],a_y,a_z\n", "%g,%g,%g,%g,%g,%g,%g\n", 1e9)))
-	f.Add([]byte(motionTable("t;ax;ay;az;gx;gy;gz\n", "%g;%g;%g;%g;%g;%g;nan\n", 1)))
-	f.Add([]byte(motionTable("# t ax ay az gx gy gz\n", "2026-01-01T00:00:%09.6f %g %g %g %g %g n/a\n", 1)))
-	f.Add([]byte(motionTable("timestamp [ns],ax,ay,az,gx,gy,gz\n", "%g,%g,%g,%g,%g,%g,%g\n", 1e-320))) // one time once they are seconds
-	f.Fuzz(func(t *testing.T, data []byte) {
-		m, err := motion.Decode(t.Context(), data, motion.Options{Rate: 400})
+	f.Add([]byte(motionTable("#timestamp [ns],w_x,w_y,w_z,a_x [m s^-2],a_y,a_z\n", "%g,%g,%g,%g,%g,%g,%g\n", 1e9)), byte(0))
+	f.Add([]byte(motionTable("t;ax;ay;az;gx;gy;gz\n", "%g;%g;%g;%g;%g;%g;nan\n", 1)), byte(0))
+	f.Add([]byte(motionTable("# t ax ay az gx gy gz\n", "2026-01-01T00:00:%09.6f %g %g %g %g %g n/a\n", 1)), byte(0))
+	f.Add([]byte(motionTable("timestamp [ns],ax,ay,az,gx,gy,gz\n", "%g,%g,%g,%g,%g,%g,%g\n", 1e-320)), byte(0)) // one time once they are seconds
+	for _, name := range []string{"n3.npy", "4n.npy", "axes.parquet"} {
+		f.Add(readMotion(f, name), byte(1))
+	}
+	f.Add([]byte("time,seconds_elapsed,z,y,x\n1e18,0,3,2,1\n1.01e18,0.01,3,2,1\n"), byte(2))
+	f.Fuzz(func(t *testing.T, data []byte, sensor byte) {
+		s := motion.Sensor(sensor % 3)
+		m, err := motion.Decode(t.Context(), data, motion.Options{Rate: 400, Sensor: s})
 		if err != nil {
 			if k := fault.KindOf(err); k != fault.Corrupt && k != fault.Unsupported {
 				t.Fatalf("%v: %v", k, err)
@@ -229,9 +308,13 @@ func FuzzDecodeMotion(f *testing.F) {
 				t.Fatalf("time %d is %g after %g", i, m.Time[i], m.Time[i-1])
 			}
 		}
-		for _, v := range m.Values {
-			if len(v) != len(m.Time) {
-				t.Fatalf("%d values at %d times", len(v), len(m.Time))
+		for c, v := range m.Values {
+			want := len(m.Time)
+			if s == motion.Accelerometer && c > 2 || s == motion.Gyroscope && c < 3 {
+				want = 0
+			}
+			if len(v) != want {
+				t.Fatalf("channel %d: %d values at %d times", c, len(v), len(m.Time))
 			}
 		}
 	})

@@ -42,3 +42,8 @@ aligned["t"] = t
 for i, s in enumerate(f"{s}{c}" for s in "aw" for c in "xyz"):
     aligned[s] = v[:, i]
 np.save("aligned.npy", aligned)
+
+# One sensor.
+np.save("n3.npy", v[:, :3].astype(np.float32))
+np.save("4n.npy", np.column_stack([t, v[:, :3]]).T.copy())
+pq.write_table(pa.table({"time": pa.array(np.round(t * 1e9).astype(np.int64), pa.timestamp("ns")), **{c: v[:, i] for i, c in enumerate("xyz")}}), "axes.parquet")
