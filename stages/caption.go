@@ -88,13 +88,16 @@ func (p *Processor) encode(text string) bpe.Result {
 }
 
 // flagsOf names what a person may want to know of a written sample, to be counted: that its caption was cut to
-// the tower's 77 tokens, or is none.
+// the tower's 77 tokens, or is none; that the sound of its video was left out.
 func flagsOf(m sample.Metrics) (flags []string) {
 	if n, _ := m.Number("text_tokens"); n > bpe.ContextLength {
 		flags = append(flags, "truncated_caption")
 	}
 	if m.Word("text_boilerplate") != "" {
 		flags = append(flags, "boilerplate_caption")
+	}
+	if m.Word("audio_lost") != "" {
+		flags = append(flags, "lost_sound")
 	}
 	return flags
 }

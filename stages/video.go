@@ -102,14 +102,20 @@ func (p *Processor) readContainer(ctx context.Context, s *sample.Sample) (out [s
 		want.Motion = p.Config.Video.ContentSync && t.HasVideo
 	}
 	got, err := p.Tools.DecodeVideo(ctx, c.path, t, want)
-	silent := want.Sound != nil && t.AudioStart == nil // a track without a packet, as recorders without a microphone leave it
-	if r := fault.ReasonOf(err); silent && (r == "empty_audio" || r == "corrupt_media") && want.Clips > 0 && p.Config.Video.OneTrack != "fail" {
-		want.Sound, want.Motion = nil, false
-		if got, err = p.Tools.DecodeVideo(ctx, c.path, t, want); err == nil {
-			without[sample.Audio] = true
-			s.Metrics["video_tracks"] = "video"
-			s.Notes = append(s.Notes, "the sound track is empty")
-		}
+	// A recorder without a microphone, a codec that is not known, an end too early: the pictures are worth as much as a
+	// muted video's.
+	spare := want.Sound != nil && want.Clips > 0 && p.Config.Video.OneTrack != "fail"
+	var lost error
+	switch {
+	case err != nil && spare && soundMayBeWhy(err):
+		lost = err
+		alone := want
+		alone.Sound, alone.Motion = nil, false
+		got, err = p.Tools.DecodeVideo(ctx, c.path, t, alone)
+	case err == nil && !spare:
+		err = got.SoundErr
+	case err == nil:
+		lost = got.SoundErr
 	}
 	if err != nil {
 		return out, without, err
@@ -122,15 +128,26 @@ func (p *Processor) readContainer(ctx context.Context, s *sample.Sample) (out [s
 	if got.Note != "" {
 		s.Metrics["video_note"] = got.Note
 	}
-	if got.Sound == nil {
+	var snd *sound
+	if got.Sound != nil {
+		drift, ok := soundDrift(t, *want.Sound, got.Sound)
+		switch snd, err = p.newSound(got.Sound, s, a, listed); {
+		case err == nil:
+			if ok {
+				s.Metrics["sync_drift_s"] = drift
+			}
+		case spare && soundMayBeWhy(err):
+			lost = err
+		default:
+			return out, without, err
+		}
+	}
+	if lost != nil {
+		without[sample.Audio] = true
+		p.loseSound(s, lost)
+	}
+	if snd == nil {
 		return out, without, nil
-	}
-	if drift, ok := soundDrift(t, *want.Sound, got.Sound); ok {
-		s.Metrics["sync_drift_s"] = drift
-	}
-	snd, err := p.newSound(got.Sound, s, a, listed)
-	if err != nil {
-		return out, without, err
 	}
 	out[sample.Audio] = snd
 	if got.Motion != nil {
@@ -144,6 +161,29 @@ func (p *Processor) readContainer(ctx context.Context, s *sample.Sample) (out [s
 		}
 	}
 	return out, without, nil
+}
+
+// soundMayBeWhy reports whether a video that failed may still have pictures, for it may be the sound that failed.
+func soundMayBeWhy(err error) bool {
+	if k := fault.KindOf(err); k != fault.Corrupt && k != fault.Unsupported {
+		return false
+	}
+	switch fault.ReasonOf(err) {
+	case "no_frames", "unreadable", "needs_ffmpeg":
+		return false // of the pictures, or of both
+	case "decode_timeout", "decoder_killed":
+		return false // one that hangs is not given its time twice
+	}
+	return true
+}
+
+// loseSound makes a sample that of a muted video, and says why.
+func (p *Processor) loseSound(s *sample.Sample, why error) {
+	s.Metrics["video_tracks"], s.Metrics["audio_lost"] = "video", fault.ReasonOf(why)
+	for _, name := range []string{"sync_offset_s", "sync_method", "sync_length_diff_s"} {
+		delete(s.Metrics, name)
+	}
+	s.Notes = append(s.Notes, "without its sound: "+p.withoutRoot(why).Error())
 }
 
 // measureContainer stores what the container says of its tracks. Sound and picture in files of their own

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"testing"
 
 	"prep/configs"
@@ -102,6 +104,76 @@ func TestTracks(t *testing.T) {
 		if err := v.process(t, s); (err != nil) != (c.fails != "") || err != nil && fault.ReasonOf(err) != c.fails {
 			t.Errorf("%s: %v, want %s", c.name, err, c.fails)
 		}
+	}
+}
+
+// TestLostSound: what is wrong with a video's sound alone costs the sound, and the ledger says so; with
+// video.one_track: fail it costs the sample, for the same reason.
+func TestLostSound(t *testing.T) {
+	v := newVideos(t)
+	replace := func(s *sample.Sample, old, new string) {
+		path := filepath.Join(v.dir, s.Key)
+		b, err := os.ReadFile(path)
+		if err != nil || !bytes.Contains(b, []byte(old)) {
+			t.Fatalf("%s holds no %q (%v)", s.Key, old, err)
+		}
+		if err := os.WriteFile(path, bytes.ReplaceAll(b, []byte(old), []byte(new)), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	brief := []string{"-f", "lavfi", "-i", "sine=d=0.01", "-c:a", "pcm_s16le"}
+	for _, c := range []struct {
+		name   string
+		args   []string
+		spoil  func(*sample.Sample)
+		reason string
+		words  string
+	}{
+		{"short.mov", join(pictures, brief, encoded), nil, "too_short", "less than one 25 ms window"},
+		{"slow.mkv", join(pictures, tone, []string{"-c:a", "pcm_s16le", "-ar", "500"}, encoded), nil, "bad_header", "500 Hz"},
+		{"codec.mp4", join(pictures, tone, []string{"-c:a", "alac"}, encoded), func(s *sample.Sample) { replace(s, "alac", "zzzz") }, "corrupt_media", "ffmpeg"},
+		{"codec.mkv", join(pictures, tone, []string{"-c:a", "aac"}, encoded), func(s *sample.Sample) { replace(s, "A_AAC", "A_XYZ") }, "corrupt_media", "ffmpeg"},
+		{"early.mp4", join(pictures, []string{"-f", "lavfi", "-i", "sine=d=0.5"}, encoded), func(s *sample.Sample) {
+			for i := range s.Parts {
+				s.Parts[i].Start, s.Parts[i].End = 1.5, 2.8
+			}
+		}, "empty_audio", "nothing in this segment"},
+		{"empty.mkv", join(pictures, tone, encoded, []string{"-frames:a", "0"}), nil, "empty_audio", "nothing"},
+	} {
+		s := v.make(t, c.name, c.args...)
+		if c.spoil != nil {
+			c.spoil(s)
+		}
+		v.cfg.Video.OneTrack = "keep"
+		if err := v.process(t, s); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		if s.Tensors[sample.Video].Absent() || !s.Tensors[sample.Audio].Absent() || s.Metrics.Word("video_tracks") != "video" || s.Metrics.Word("audio_lost") != c.reason {
+			t.Errorf("%s: video %v, audio %v, %v", c.name, s.Tensors[sample.Video].Shape, s.Tensors[sample.Audio].Shape, s.Metrics)
+		}
+		if n := len(s.Notes); n == 0 || !strings.HasPrefix(s.Notes[n-1], "without its sound: "+c.name+": ") && !strings.HasPrefix(s.Notes[n-1], "without its sound: "+c.name+" ") || !strings.Contains(s.Notes[n-1], c.words) {
+			t.Errorf("%s: the ledger says %q", c.name, s.Notes)
+		}
+		for _, name := range []string{"sync_offset_s", "sync_drift_s", "audio_duration_s", "audio_snr_db"} {
+			if _, ok := s.Metrics[name]; ok {
+				t.Errorf("%s: %s of no sound", c.name, name)
+			}
+		}
+		if !slices.Contains(flagsOf(s.Metrics), "lost_sound") {
+			t.Errorf("%s: no flag", c.name)
+		}
+		v.cfg.Video.OneTrack = "fail"
+		if err := v.process(t, s); fault.ReasonOf(err) != c.reason {
+			t.Errorf("%s: %v, want %s", c.name, err, c.reason)
+		}
+	}
+	// Pictures that cannot be decoded cost the sample, whatever the sound.
+	v.cfg.Video.OneTrack = "keep"
+	s := v.make(t, "pictures.mp4", join(pictures, tone, encoded)...)
+	replace(s, "avc1", "none")
+	if err := v.process(t, s); err == nil {
+		t.Errorf("pictures.mp4: %v", s.Metrics)
 	}
 }
 

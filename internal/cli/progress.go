@@ -102,6 +102,7 @@ func (s *session) printIngest(w io.Writer, m *shards.Manifest, out string) {
 var flagTexts = map[string]string{
 	"truncated_caption":   "captions are longer than 77 tokens and cut there (text_tokens)",
 	"boilerplate_caption": "captions are file names, addresses, credits or placeholders (text_boilerplate)",
+	"lost_sound":          "are videos whose sound could not be used; their pictures were kept (audio_lost, detail)",
 }
 
 func printFlags(w io.Writer, flags map[string]int64) {

@@ -37,9 +37,11 @@ type VideoRequest struct {
 
 // Video is what was decoded.
 type Video struct {
-	Clips  []Clip
-	Sound  *Sound
-	Motion *MotionEnergy
+	Clips []Clip
+	Sound *Sound
+	// SoundErr says why there is no Sound where it was wanted together with pictures, and the pictures are whole.
+	SoundErr error
+	Motion   *MotionEnergy
 	// Note is the first thing that the decoder complained about; "" when it was content.
 	Note string
 }
@@ -82,6 +84,8 @@ func clipStarts(length float64, clips int) []*big.Rat {
 // by the average rate, to the nearest, so that containers that round time stamps change nothing. Where the
 // rate varies, decord goes on counting frames and takes them for evenly spaced; here their times decide.
 // A clip with one frame repeats it, and one without shows what was on screen.
+//
+// Where clips are wanted too, sound that came to nothing is no error but the result's SoundErr.
 //
 // Errors: those of opening a file (see [Tools.DecodeSound]), no_video, no_audio, corrupt_media, no_frames,
 // segment_outside, bad_segment, too_large, decode_timeout, decoder_killed, needs_ffmpeg, and those of sound.
@@ -160,8 +164,8 @@ func (t *Tools) decodeVideo(ctx context.Context, path string, timing container.T
 		return nil, err
 	}
 	if want.Sound != nil {
-		if v.Sound, err = t.finishSound(path, text, sound.sound, *want.Sound); err != nil {
-			return nil, err
+		if v.Sound, v.SoundErr = t.finishSound(path, text, sound.sound, *want.Sound); v.SoundErr != nil && want.Clips == 0 {
+			return nil, v.SoundErr
 		}
 	}
 	if problemLine.MatchString(text) {
