@@ -430,6 +430,15 @@ g []
 	}
 }
 
+// A file of a whole data set is refused with what to do about it, alone and in a folder.
+func TestHDF5(t *testing.T) {
+	root := t.TempDir()
+	touch(t, root, "nyu_depth_v2_labeled.mat")
+	wantInput(t, listErr(t, root, "auto"), "1 .mat", "nyu_depth_v2_labeled.mat", "docs/modalities.md")
+	_, err := List(t.Context(), root+"/nyu_depth_v2_labeled.mat", scenes)
+	wantInput(t, err, "HDF5", "docs/modalities.md")
+}
+
 func TestManifestOfSensors(t *testing.T) {
 	root := grow(t, `
 -- manifest.csv --

@@ -150,8 +150,21 @@ func list(ctx context.Context, root string, o Options) (*Listing, error) {
 		finish(l)
 		return l, nil
 	}
+	if i := slices.IndexFunc(t.files, func(f treeFile) bool { return isHDF5(f.name) }); i >= 0 {
+		return nil, fault.Inputf("%s holds %d files and none that can be read (%s): HDF5 and MATLAB, as %s by its name, are not; a few lines of Python make a tree of their maps and pictures (docs/modalities.md, Depth, has NYU's)",
+			root, len(t.files), t.kinds(), t.files[i].name)
+	}
 	return nil, fault.Inputf("%s holds %d files and none that can be read (%s): want pictures, sounds, videos, .txt captions, AudioSet's *_segments.csv or a manifest (%s)",
 		root, len(t.files), t.kinds(), strings.Join(manifestNames[:4], ", "))
+}
+
+// isHDF5 reports whether a file is HDF5 or MATLAB's by its name: one file of all of a data set's maps.
+func isHDF5(name string) bool {
+	switch strings.ToLower(path.Ext(name)) {
+	case ".mat", ".h5", ".hdf5":
+		return true
+	}
+	return false
 }
 
 // openTree walks a folder, or stands for the one file that was given.
@@ -175,6 +188,9 @@ func openTree(ctx context.Context, root, abs string, info fs.FileInfo, o *Option
 		}
 		t.only = base
 		return t, nil
+	}
+	if isHDF5(base) {
+		return nil, fault.Inputf("%s is HDF5 or MATLAB by its name, which is not read; a few lines of Python make a tree of its maps and pictures (docs/modalities.md, Depth, has NYU's)", root)
 	}
 	if !isManifestName(base) {
 		return nil, fault.Inputf("%s is a single file: want a folder, or a manifest (.jsonl, .csv, .tsv, .parquet)", root)
