@@ -17,7 +17,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/image/tiff"
 	"golang.org/x/image/webp"
 
 	"prep/internal/fault"
@@ -284,16 +283,15 @@ func (r *pictureReader) at() int { return r.size - r.Len() }
 func pictureError(format string, r *pictureReader, err error) error {
 	// The packages say "png: invalid format: ..." and the like; the format is named by us.
 	what := err.Error()
-	for _, prefix := range []string{"png: ", "tiff: ", "webp: ", "vp8: ", "vp8l: ", "riff: ", "invalid format: "} {
+	for _, prefix := range []string{"png: ", "webp: ", "vp8: ", "vp8l: ", "riff: ", "invalid format: "} {
 		what = strings.TrimPrefix(what, prefix)
 	}
 	var pngUnsupported png.UnsupportedError
-	var tiffUnsupported tiff.UnsupportedError
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), strings.HasSuffix(what, "unexpected EOF"),
 		strings.Contains(what, "not enough pixel data"), strings.Contains(what, "not enough image data"), strings.Contains(what, "short chunk data"):
 		return fault.Corruptf("truncated", "%s: the file is cut off: its data ends at byte %d of what should be more (%s); fetch it again", format, r.size, what)
-	case errors.As(err, &pngUnsupported), errors.As(err, &tiffUnsupported):
+	case errors.As(err, &pngUnsupported):
 		return fault.Unsupportedf("unsupported_picture", "%s: a variant of the format that is not read (%s); convert the file to PNG first", format, what)
 	}
 	return fault.Corruptf("corrupt_picture", "%s: damaged before byte %d of %d: %s", format, r.at(), r.size, what)

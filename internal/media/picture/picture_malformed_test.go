@@ -28,6 +28,19 @@ func pngHeader(width, height uint32, bits, kind byte) []byte {
 	return append(b, "\x00\x00\x00\x00IEND\xae\x42\x60\x82"...)
 }
 
+// taggedTIFF replaces the value of a 16-bit tag in a little-endian file's first directory.
+func taggedTIFF(data []byte, tag, value uint16) []byte {
+	out := bytes.Clone(data)
+	at := int(binary.LittleEndian.Uint32(out[4:]))
+	for e := out[at+2:]; len(e) >= 12; e = e[12:] {
+		if binary.LittleEndian.Uint16(e) == tag {
+			binary.LittleEndian.PutUint16(e[8:], value)
+			break
+		}
+	}
+	return out
+}
+
 // Broken, foreign and hostile pictures, and the error that each gets, by both decoders of JPEG where it is
 // one: kind, reason, and words of the sentence for a person.
 func TestMalformedPictures(t *testing.T) {
@@ -143,6 +156,13 @@ func TestMalformedPictures(t *testing.T) {
 		{"TIFF: floating-point levels", readTIFF(t, "f32.tif"), unsupported, "unsupported_picture", "of which only 0 to 1"},
 		{"TIFF: cut in a JPEG", readTIFF(t, "jpeg.tif")[:2000], corrupt, "", "TIFF"},
 		{"TIFF: cut in Zstandard", readTIFF(t, "zstd.tif")[:600], corrupt, "truncated", "TIFF"},
+		{"TIFF: signed samples", readTIFF(t, "s16.tif"), unsupported, "unsupported_picture", "thermal.min"},
+		{"TIFF: cut in old LZW", readTIFF(t, "lzw_old.tif")[:3000], corrupt, "truncated", "TIFF"},
+		{"TIFF: old LZW damaged", splice(readTIFF(t, "lzw_old.tif"), 600, strings.Repeat("\xff", 3000)), corrupt, "corrupt_picture", "strip or tile 0"},
+		{"TIFF: inks in a JPEG that is cut", readTIFF(t, "jpeg_cmyk.tif")[:2000], corrupt, "", "TIFF"},
+		{"TIFF: a plane in a JPEG of another size", splice(readTIFF(t, "jpeg_planar.tif"), bytes.Index(readTIFF(t, "jpeg_planar.tif"), []byte("\xff\xc0"))+5, "\x00\x10"), corrupt, "corrupt_picture", "67 x 16"},
+		{"TIFF: a fax code damaged", splice(readTIFF(t, "fax_t6.tif"), 3000, strings.Repeat("\x00", 200)), corrupt, "corrupt_picture", "no code at bit"},
+		{"TIFF: a fax code of eight bits", taggedTIFF(readTIFF(t, "grey.tif"), 259, 4), unsupported, "unsupported_picture", "fax code (compression 4) for 1 samples of 8 bits"},
 		{"BigTIFF: a directory beyond the end", splice(readTIFF(t, "big.tif"), 8, "\xff\xff\xff\xff\xff\xff\xff\xff"), corrupt, "truncated", "directory"},
 		{"BigTIFF: as many entries as there are numbers", splice(readTIFF(t, "big.tif"), 16, "\xff\xff\xff\xff\xff\xff\xff\xff"), corrupt, "truncated", "directory"},
 		{"BigTIFF: offsets of 16 bytes", splice(readTIFF(t, "big.tif"), 4, "\x10"), corrupt, "corrupt_picture", "offsets of 16"},

@@ -8,8 +8,6 @@ import (
 	"image/color"
 	"math"
 
-	"golang.org/x/image/tiff"
-
 	"prep/internal/fault"
 	"prep/internal/media/picture/jpeg"
 	"prep/internal/vision"
@@ -17,30 +15,24 @@ import (
 
 // decodeTIFF reads the first picture of a TIFF or BigTIFF file: grey, RGB, palette and CMYK with 1 to 32 bits a
 // sample or floating point, with or without opacity, in strips or tiles, interleaved or in planes; compressed by
-// LZW, Deflate, PackBits, Zstandard or JPEG. Fax codes are left to golang.org/x/image/tiff.
+// LZW, Deflate, PackBits, Zstandard, JPEG or a fax code.
 //
 // Floating-point samples run from 0 to 1, as everywhere in imaging; a file of others has no known white and is
 // refused, but under Depth16 "clip", where grey is cut to 0..255 as Pillow does.
 func decodeTIFF(_ *Decoder, data []byte, o Options, info *Info) (*vision.Picture, error) {
-	var pix *vision.Picture
 	t, err := openTIFF(data, "picture", func(width, height int64) error {
 		info.Width, info.Height = int(min(width, math.MaxInt32)), int(min(height, math.MaxInt32))
 		return o.admit(info.Format, info.Width, info.Height)
 	})
-	switch {
-	case err == nil:
-		info.Bits = int(t.bits)
-		pix, err = t.picture(o, info)
-	case isFax(data):
-		pix, err = decodeFax(data, o, info)
-	}
 	if err != nil {
 		return nil, err
 	}
-	orientation := exifOrientation(data) // EXIF is a TIFF structure
-	if t != nil {
-		orientation = int(t.tag(tiffOrientation, 0))
+	info.Bits = int(t.bits)
+	pix, err := t.picture(o, info)
+	if err != nil {
+		return nil, err
 	}
+	orientation := int(t.tag(tiffOrientation, 0))
 	if orientation == 0 {
 		orientation = xmpOrientation(data)
 	}
@@ -61,16 +53,16 @@ func (t *tiffFile) picture(o Options, info *Info) (*vision.Picture, error) {
 		return nil, t.unsupported("YCbCr that is not compressed by JPEG")
 	case t.samples < colours:
 		return nil, t.corrupt("%d samples a pixel, and %d colours", t.samples, colours)
-	case t.kind == tiffSigned:
-		return nil, t.unsupported("signed samples of %d bits as a picture", t.bits)
+	case t.kind == tiffSigned && (o.Depth16 != "clip" || t.bits < 16 || t.samples > 1 || t.photometric != tiffBlackIsZero):
+		return nil, fault.Unsupportedf("unsupported_picture", "TIFF: signed samples of %d bits are a measurement more than a picture: read as depth or thermal (with thermal.min and thermal.max) they keep their values; image.depth16: clip reads grey ones of 16 and 32 bits as Pillow does, cut at 0 and 255", t.bits)
 	case t.bits%8 != 0 && (t.samples > 1 || colours > 1):
 		return nil, t.unsupported("%d samples of %d bits a pixel", t.samples, t.bits)
 	case t.photometric == tiffPalette && (t.kind != tiffUnsigned || t.bits > 8 || len(t.tags[tiffColourMap]) < 3<<t.bits):
 		return nil, t.corrupt("a palette of %d numbers for samples of %d bits", len(t.tags[tiffColourMap]), t.bits)
 	case t.photometric == tiffCMYK && (t.kind != tiffUnsigned || t.bits > 16):
 		return nil, t.unsupported("inks as samples of %d bits", t.bits)
-	case t.compression == tiffJPEG && (t.photometric == tiffCMYK || t.photometric == tiffPalette || t.samples != colours || t.planar && t.samples > 1):
-		return nil, t.unsupported("compressed by JPEG, with inks, opacity or planes")
+	case t.compression == tiffJPEG && (t.photometric == tiffPalette || t.samplesOfOneBlock != 1 && t.samplesOfOneBlock != 3 && t.samplesOfOneBlock != 4 || t.photometric == tiffYCbCr && t.samplesOfOneBlock != 3):
+		return nil, t.unsupported("compressed by JPEG, with a palette or %d samples", t.samplesOfOneBlock)
 	case t.photometric != tiffCMYK && t.photometric != tiffPalette && t.samples > colours:
 		// 1: colours are multiplied by it, 2: they are not, 0: something else. Not said: Pillow takes a fourth one
 		// for opacity, and so does the Corel program that writes 999.
@@ -209,6 +201,10 @@ func (t *tiffFile) reader(o Options, colours int64) (value func(row []byte, i in
 		invert = func(v, white uint16) uint16 { return white - v }
 	}
 	switch {
+	case t.kind == tiffSigned: // under Depth16 "clip", by picture
+		return func(row []byte, i int64, _ bool) uint16 {
+			return uint16(min(max(t.sample(row[size*i:], size), 0), 255))
+		}, odd
 	case t.bits < 8:
 		most := uint16(1)<<t.bits - 1
 		return func(row []byte, i int64, _ bool) uint16 {
@@ -291,73 +287,16 @@ func (t *tiffFile) jpegBlock(i, rows int64) ([]byte, error) {
 		}
 		return nil, t.corrupt("strip or tile %d, a JPEG: %w", i, err)
 	}
-	if int64(img.Components) != t.samples || int64(img.Width) < t.tileWidth || int64(img.Height) < rows {
+	if int64(img.Components) != t.samplesOfOneBlock || int64(img.Width) < t.tileWidth || int64(img.Height) < rows {
 		return nil, t.corrupt("strip or tile %d is a JPEG of %d x %d pixels and %d components", i, img.Width, img.Height, img.Components)
 	}
-	row := t.tileWidth * t.samples
+	row := t.tileWidth * t.samplesOfOneBlock
 	if int64(img.Width) == t.tileWidth {
 		return img.Pix[:row*rows], nil
 	}
 	out := make([]byte, 0, row*rows)
 	for y := range rows {
-		out = append(out, img.Pix[y*int64(img.Width)*t.samples:][:row]...)
+		out = append(out, img.Pix[y*int64(img.Width)*t.samplesOfOneBlock:][:row]...)
 	}
 	return out, nil
-}
-
-// tiffShort returns the first value of a tag of 16 bits in a TIFF file's first directory, 0 where it is not.
-func tiffShort(data []byte, tag uint16) uint16 {
-	if len(data) < 8 {
-		return 0
-	}
-	var order binary.ByteOrder = binary.LittleEndian
-	if data[0] == 'M' {
-		order = binary.BigEndian
-	}
-	at := int64(order.Uint32(data[4:]))
-	if at+2 > int64(len(data)) {
-		return 0
-	}
-	for i := range int64(order.Uint16(data[at:])) {
-		e := at + 2 + 12*i
-		if e+12 > int64(len(data)) {
-			return 0
-		}
-		if order.Uint16(data[e:]) == tag && order.Uint16(data[e+2:]) == 3 {
-			return order.Uint16(data[e+8:])
-		}
-	}
-	return 0
-}
-
-// isFax reports one of the fax codes, ITU-T T.4 and T.6.
-func isFax(data []byte) bool {
-	c := tiffShort(data, tiffCompression)
-	return len(data) > 4 && (data[2] == 42 || data[3] == 42) && c >= 2 && c <= 4
-}
-
-// decodeFax reads a page in a fax code.
-func decodeFax(data []byte, o Options, info *Info) (*vision.Picture, error) {
-	r := newPictureReader(data)
-	config, err := tiff.DecodeConfig(r)
-	if err != nil {
-		return nil, pictureError(info.Format, r, err)
-	}
-	info.Width, info.Height, info.Bits = config.Width, config.Height, 1
-	if err := o.admit(info.Format, info.Width, info.Height); err != nil {
-		return nil, err
-	}
-	r = newPictureReader(data)
-	img, err := tiff.Decode(r)
-	if err != nil {
-		return nil, pictureError(info.Format, r, err)
-	}
-	// The package takes the white runs of a fax code for white, whatever they stand for. A run that is called
-	// white is of zeros, and zero may be black.
-	if grey, ok := img.(*image.Gray); ok && tiffShort(data, tiffPhotometric) == tiffBlackIsZero {
-		for i := range grey.Pix {
-			grey.Pix[i] = ^grey.Pix[i]
-		}
-	}
-	return flatten(img, o, false, info)
 }

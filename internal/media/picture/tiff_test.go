@@ -1,6 +1,7 @@
 package picture_test
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/binary"
 	"os"
@@ -47,6 +48,17 @@ func TestTIFFVariants(t *testing.T) {
 				t.Errorf("%s: sample %d is %d, in %s %d", c.name, i, got[i], c.as, v)
 				break
 			}
+		}
+	}
+	clip := picture.Options{Depth16: "clip"}
+	if got, want := decode("s32_big_endian.tif", clip), decode("s16.tif", clip); !bytes.Equal(got, want) {
+		t.Error("s32_big_endian.tif is not s16.tif")
+	}
+	// As maps they keep their values.
+	for _, name := range []string{"s16.tif", "s32_big_endian.tif"} {
+		g, err := new(picture.Decoder).DecodeGrid(readTIFF(t, name), 0)
+		if err != nil || g.Values[0] != -300 || g.Values[len(g.Values)-1] != 604 {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 	g, err := new(picture.Decoder).DecodeGrid(readTIFF(t, "big_grid.tif"), 0)

@@ -2,6 +2,7 @@ package picture
 
 import (
 	"bytes"
+	stdlzw "compress/lzw"
 	"compress/zlib"
 	"encoding/binary"
 	"io"
@@ -29,6 +30,7 @@ const (
 	tiffRowsPerStrip  = 278
 	tiffStripBytes    = 279
 	tiffPlanar        = 284
+	tiffT4Options     = 292
 	tiffPredictor     = 317
 	tiffColourMap     = 320
 	tiffTileWidth     = 322
@@ -56,6 +58,9 @@ const (
 	tiffFloat    = 3
 
 	tiffNone       = 1
+	tiffFaxRuns    = 2
+	tiffFaxT4      = 3
+	tiffFaxT6      = 4
 	tiffLZW        = 5
 	tiffOldJPEG    = 6
 	tiffJPEG       = 7
@@ -142,8 +147,10 @@ func openTIFF(data []byte, noun string, admit func(width, height int64) error) (
 	}
 	switch t.compression {
 	case tiffNone, tiffLZW, tiffJPEG, tiffDeflate, tiffOldDeflate, tiffPackBits, tiffZstd:
-	case 2, 3, 4:
-		return nil, t.unsupported("a fax code (compression %d)", t.compression)
+	case tiffFaxRuns, tiffFaxT4, tiffFaxT6:
+		if t.bits != 1 || t.samples != 1 {
+			return nil, t.unsupported("a fax code (compression %d) for %d samples of %d bits", t.compression, t.samples, t.bits)
+		}
 	case 33003, 33004, 33005, 34712:
 		return nil, t.unsupported("compressed by JPEG 2000")
 	case 50001, 50002:
@@ -195,6 +202,8 @@ func (t *tiffFile) layOut() error {
 		best = 4096 // a code of 9 bits can stand for a string of that length
 	case tiffZstd:
 		best = 128 << 10 // a block of one byte, repeated
+	case tiffFaxRuns, tiffFaxT4, tiffFaxT6:
+		best = max(t.width, 1) // a row of one bit
 	case tiffJPEG:
 		best = 1 << 10 // a block of 64 pixels in few bits, subsampled colours included
 	}
@@ -212,7 +221,7 @@ func (t *tiffFile) corrupt(format string, args ...any) error {
 }
 
 func (t *tiffFile) unsupported(format string, args ...any) error {
-	return fault.Unsupportedf("unsupported_"+t.noun, "TIFF: "+format+": not read; save it again as 8 or 16 bits with Deflate, LZW or none", args...)
+	return fault.Unsupportedf("unsupported_"+t.noun, "TIFF: "+format+": not read; save it again as 8 or 16 bits with Deflate, LZW or none (tiffcp -c zip IN OUT changes the compression alone, magick IN OUT.png the samples too)", args...)
 }
 
 // eachBlock unpacks strips and tiles and gives their rows, without a predictor any more, and where they lie: the
@@ -346,9 +355,19 @@ func (t *tiffFile) block(i, offset, count, compression, want int64) ([]byte, err
 	case tiffNone:
 		out = bytes.Clone(b[:min(want, count)])
 	case tiffLZW:
-		r := lzw.NewReader(bytes.NewReader(b), lzw.MSB, 8)
+		var r io.ReadCloser
+		if len(b) > 1 && b[0] == 0 && b[1]&1 != 0 {
+			// libtiff before 1992 packed codes from the lowest bit up and widened them a code later, as GIF does. The
+			// first code, 256, tells; libtiff still looks for it.
+			r = stdlzw.NewReader(bytes.NewReader(b), stdlzw.LSB, 8)
+		} else {
+			r = lzw.NewReader(bytes.NewReader(b), lzw.MSB, 8)
+		}
 		defer r.Close()
 		out, err = readUpTo(r, want)
+	case tiffFaxRuns, tiffFaxT4, tiffFaxT6:
+		rowBytes := t.rowBytes()
+		out, err = faxRows(b, compression, t.tag(tiffT4Options, 0), int(t.tileWidth), int(want/rowBytes), int(rowBytes))
 	case tiffDeflate, tiffOldDeflate:
 		var r io.ReadCloser
 		if r, err = zlib.NewReader(bytes.NewReader(b)); err == nil {

@@ -6,6 +6,7 @@ The pictures are a computed pattern, free of rights. tiff.json: as ../pictures/p
 reads; the files that it does not read, or reads wrong, are of the same pattern and compared with those.
 """
 import hashlib, json
+import imagecodecs
 import numpy as np
 import tifffile
 from PIL import Image
@@ -69,6 +70,85 @@ Image.fromarray(rgb).quantize(100).save("palette_lzw.tif", compression="tiff_lzw
 pillow.append("palette_lzw.tif")
 Image.fromarray(rgb).convert("LAB").save("lab.tif", compression="tiff_lzw")  # refused
 Image.fromarray(rgb).convert("YCbCr").save("ycbcr.tif", compression="tiff_lzw")  # refused
+
+
+
+# Fax codes, in the five ways that TIFF has: runs alone, T.4 with rows of runs and with rows that refer to the one
+# before, with filling, and T.6; in strips, from the lowest bit up, and with either colour for zero. Wide enough for
+# every make-up code.
+def bilevel(w, h):
+    a = np.zeros((h, w), bool)
+    r = np.random.default_rng(3)
+    for i in range(h):
+        at = 0
+        while at < w:
+            n = int(r.integers(0, [3, 20, 200, 3000][i % 4]))
+            a[i, at : at + n] = r.integers(0, 2)
+            at += n
+        if i % 5 == 4:  # like the row before, a little moved
+            a[i] = np.roll(a[i - 1], int(r.integers(-4, 5)))
+    return Image.fromarray(a)
+
+
+for name, compression, tags in (("fax_runs.tif", "tiff_ccitt", {}), ("fax_t4.tif", "group3", {278: 7}), ("fax_t4_2d.tif", "group3", {292: 1}),
+                                ("fax_t4_fill.tif", "group3", {292: 5, 266: 2}), ("fax_t6.tif", "group4", {262: 1}), ("fax_t6_strips.tif", "group4", {278: 9, 262: 0})):
+    bilevel(5300 if name in ("fax_t4.tif", "fax_t6.tif") else 301, 40).save(name, compression=compression, tiffinfo=tags)
+    pillow.append(name)
+
+
+def old_lzw(data):
+    """LZW as libtiff packed it before 1992: codes from the lowest bit up, widened when the table is full."""
+    out, held, bits, table, width = bytearray(), 0, 0, {}, 9
+
+    def put(code):
+        nonlocal held, bits
+        held |= code << bits
+        bits += width
+        while bits >= 8:
+            out.append(held & 255)
+            held >>= 8
+            bits -= 8
+
+    put(256)
+    free, word = 258, b""
+    for c in data:
+        longer = word + bytes([c])
+        if len(longer) == 1 or longer in table:
+            word = longer
+            continue
+        put(table[word] if len(word) > 1 else word[0])
+        if free == 4094:
+            put(256)
+            table, free, width = {}, 258, 9
+        else:
+            table[longer] = free
+            free += 1
+            width = max(width, (free - 1).bit_length())
+        word = bytes([c])
+    put(table[word] if len(word) > 1 else word[0])
+    width = max(width, free.bit_length())
+    put(257)
+    put(0)
+    return bytes(out)
+
+
+def strips(name, pieces, shape, code, photometric="rgb", to=pillow, **kw):
+    """A file of strips that are compressed already."""
+    tifffile.imwrite(name, iter(pieces), shape=shape, dtype=np.uint8, photometric=photometric, compression=code, metadata=None, software=False, **kw)
+    to.append(name)
+
+
+noise = np.random.default_rng(5).integers(0, 256, (H, W, 3), np.uint8)  # which fills the table
+strips("lzw_old.tif", [old_lzw(np.concatenate([rgb[:20], noise[20:]]).tobytes())], (H, W, 3), "lzw", rowsperstrip=H)
+strips("lzw_old_grey.tif", [old_lzw(grey[i : i + 15].tobytes()) for i in (0, 15, 30)], (H, W), "lzw", "minisblack", rowsperstrip=15)
+
+# JPEG of inks and of planes: every component as it is.
+strips("jpeg_cmyk.tif", [imagecodecs.jpeg8_encode(cmyk, level=90, colorspace="cmyk", outcolorspace="cmyk")], (H, W, 4), "jpeg", "separated", rowsperstrip=H)
+strips("jpeg_planar.tif", [imagecodecs.jpeg8_encode(p, level=90) for p in planes(rgb)], (3, H, W), "jpeg", rowsperstrip=H, **separate)
+
+# Signed numbers, which Pillow cuts at 0 and 255.
+save("s16.tif", (np.arange(W * H).reshape(H, W) * 0.3 - 300).astype(np.int16), "minisblack")
+save("s32_big_endian.tif", (np.arange(W * H).reshape(H, W) * 0.3 - 300).astype(">i4"), "minisblack", byteorder=">", to=others)  # Pillow turns its bytes twice
 
 rows = []
 for name in pillow:
