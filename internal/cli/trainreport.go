@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"prep/internal/report"
@@ -18,25 +19,27 @@ import (
 // reportFile is the page in a run's directory.
 const reportFile = "report.html"
 
-// metricLine is any line of metrics.jsonl.
-type metricLine struct {
-	Kind             string                           `json:"kind"`
-	Epoch            int                              `json:"epoch"`
-	Step             int                              `json:"step"`
-	Pair             string                           `json:"pair"`
-	Loss             float64                          `json:"loss"`
-	LearningRate     float64                          `json:"learning_rate"`
-	GradNorm         float64                          `json:"grad_norm"`
-	Scale            float64                          `json:"logit_scale"`
-	SamplesPerSecond float64                          `json:"samples_per_second"`
-	Wait             float64                          `json:"data_wait"`
-	ParameterNorm    map[string]float64               `json:"parameter_norm"`
-	MemoryBytes      float64                          `json:"memory_bytes"`
-	Pairs            map[string]trainer.PairMeasures  `json:"pairs"`
-	Train            map[string]trainer.PairMeasures  `json:"train"`
-	Classes          map[string]trainer.ClassMeasures `json:"classes"`
-	trainer.Advice
-}
+// The lines of metrics.jsonl, by their kind.
+type (
+	stepLine struct {
+		Epoch            int     `json:"epoch"`
+		Step             int     `json:"step"`
+		Pair             string  `json:"pair"`
+		Loss             float64 `json:"loss"`
+		LearningRate     float64 `json:"learning_rate"`
+		GradNorm         float64 `json:"grad_norm"`
+		Scale            float64 `json:"logit_scale"`
+		SamplesPerSecond float64 `json:"samples_per_second"`
+		Wait             float64 `json:"data_wait"`
+	}
+	epochLine struct {
+		Step          int                `json:"step"`
+		ParameterNorm map[string]float64 `json:"parameter_norm"`
+		MemoryBytes   float64            `json:"memory_bytes"`
+	}
+	evalLine   = trainer.Evaluation
+	adviceLine = trainer.Advice
+)
 
 // The targets that the page draws: what the field expects of a model of use.
 var textR1Target, withinClassTarget = 0.65, 0.8
@@ -50,10 +53,11 @@ func writeTrainingReport(run string) error {
 	defer f.Close()
 	charts := map[string]*report.Chart{}
 	var order []string
-	point := func(chart, doc, series string, x, y float64) {
+	point := func(chart, doc, series string, step int, y float64) {
+		x := float64(step)
 		c := charts[chart]
 		if c == nil {
-			c = &report.Chart{Name: chart, Doc: doc}
+			c = &report.Chart{Name: chart, Doc: doc, XName: "step"}
 			charts[chart] = c
 			order = append(order, chart)
 		}
@@ -65,48 +69,76 @@ func writeTrainingReport(run string) error {
 		}
 		c.Series = append(c.Series, report.Series{Name: series, X: []float64{x}, Y: []float64{y}})
 	}
-	in := report.Training{Title: "prep: training run " + filepath.Base(filepath.Clean(run))}
-	var last, newest metricLine
+	in := report.Training{Title: "prep: training in " + filepath.Clean(run)}
+	var last evalLine
+	var newest stepLine
 	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, 64<<20)
-	for lines.Scan() {
-		var m metricLine
-		if err := json.Unmarshal(lines.Bytes(), &m); err != nil {
+	for n := 1; lines.Scan(); n++ {
+		var line struct {
+			Kind string `json:"kind"`
+		}
+		if json.Unmarshal(lines.Bytes(), &line) != nil {
 			break // the end of a line that is being written
 		}
-		x := float64(m.Step)
-		switch m.Kind {
-		case "step":
-			newest = m
-			point("loss", "InfoNCE of each step", m.Pair, x, m.Loss)
-			point("learning rate", "", "rate", x, m.LearningRate)
-			point("gradient norm", "before clipping", m.Pair, x, m.GradNorm)
-			point("logit scale", "1/temperature", m.Pair, x, m.Scale)
-			point("samples a second", "since the start or the resumption", "rate", x, m.SamplesPerSecond)
-			point("data wait", "share of the time in which the step waited for its batch", "wait", x, m.Wait)
-		case "epoch":
-			for _, t := range sortedKeys(m.ParameterNorm) {
-				point("parameter norm", "of each tower", t, x, m.ParameterNorm[t])
+		// Each kind has keys of its own, and the same key may hold another thing.
+		read := func(into any) error {
+			if err := json.Unmarshal(lines.Bytes(), into); err != nil {
+				return fmt.Errorf("%s:%d: %w", f.Name(), n, err)
 			}
-			point("memory", "MiB held by the program, shards apart", "memory", x, m.MemoryBytes/(1<<20))
+			return nil
+		}
+		switch line.Kind {
+		case "step":
+			var m stepLine
+			if err := read(&m); err != nil {
+				return err
+			}
+			newest = m
+			point("loss", "InfoNCE of each step", m.Pair, m.Step, m.Loss)
+			point("learning rate", "", "rate", m.Step, m.LearningRate)
+			point("gradient norm", "before clipping", m.Pair, m.Step, m.GradNorm)
+			point("logit scale", "1/temperature", m.Pair, m.Step, m.Scale)
+			point("samples a second", "since the start or the resumption", "rate", m.Step, m.SamplesPerSecond)
+			point("data wait", "share of the time in which the step waited for its batch", "wait", m.Step, m.Wait)
+		case "epoch":
+			var m epochLine
+			if err := read(&m); err != nil {
+				return err
+			}
+			for _, t := range sortedKeys(m.ParameterNorm) {
+				point("parameter norm", "of each tower", t, m.Step, m.ParameterNorm[t])
+			}
+			point("memory", "MiB held by the program, shards apart", "memory", m.Step, m.MemoryBytes/(1<<20))
 		case "eval":
+			var m evalLine
+			if err := read(&m); err != nil {
+				return err
+			}
 			last = m
 			for _, name := range sortedKeys(m.Pairs) {
 				p := m.Pairs[name]
-				point("R@1", "on held-out items (training items where none are held out)", name, x, p.Forward.R1)
-				point("R@1", "", name+" back", x, p.Back.R1)
-				point("diagonal contrast", "mean cosine of pairs less that of the rest", name, x, p.Contrast)
-				point("alignment", "mean squared distance of pairs; lower is better", name, x, p.Alignment)
-				point("uniformity", "of the other modality; lower is better", name, x, p.UniformityOther)
+				point("R@1", "on held-out items (training items where none are held out); dashed: the way back", name, m.Step, p.Forward.R1)
+				point("R@1", "", name+report.Back, m.Step, p.Back.R1)
+				point("diagonal contrast", "mean cosine of pairs less that of the rest", name, m.Step, p.Contrast)
+				point("alignment", "mean squared distance of pairs; lower is better", name, m.Step, p.Alignment)
+				point("uniformity", "of the other modality; lower is better", name, m.Step, p.UniformityOther)
 			}
 			for _, name := range sortedKeys(m.Classes) {
-				point("within-class cosine", "of two items with the same label", name, x, m.Classes[name].Within)
-				point("between-class cosine", "of two items with different labels", name, x, m.Classes[name].Between)
+				point("within-class cosine", "of two items with the same label", name, m.Step, m.Classes[name].Within)
+				point("between-class cosine", "of two items with different labels", name, m.Step, m.Classes[name].Between)
 			}
 		case "advice":
+			var m adviceLine
+			if err := read(&m); err != nil {
+				return err
+			}
 			in.Advice = append(in.Advice, report.Note{When: fmt.Sprintf("after epoch %d", m.Epoch), Found: m.Found,
 				Suggest: capital(m.Suggest) + "." + changesText(m.Changes, map[bool]string{true: "applied", false: "suggested"}[m.Applied])})
 		}
+	}
+	if err := lines.Err(); err != nil {
+		return err
 	}
 	if c := charts["R@1"]; c != nil {
 		c.Target = &textR1Target
@@ -115,6 +147,8 @@ func writeTrainingReport(run string) error {
 		c.Target = &withinClassTarget
 	}
 	for _, name := range order {
+		// In one order, so that a pair has one colour in all charts.
+		slices.SortFunc(charts[name].Series, func(a, b report.Series) int { return strings.Compare(a.Name, b.Name) })
 		in.Charts = append(in.Charts, *charts[name])
 	}
 	in.Facts = []report.Count{{Name: "steps", Text: fmt.Sprint(newest.Step)}, {Name: "epoch", Text: fmt.Sprint(newest.Epoch)}, {Name: "samples a second", Text: fmt.Sprintf("%.1f", newest.SamplesPerSecond)}}
