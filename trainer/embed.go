@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -173,6 +172,9 @@ func (p *pairing) embedModality(ctx context.Context, o EmbedOptions, backend com
 			return err
 		}
 		v, err := e.outputs(m, in)
+		if err == nil {
+			err = p.checkVectors(m, in, v, chunk[:n])
+		}
 		p.pool.give(in)
 		if err != nil {
 			return err
@@ -182,11 +184,6 @@ func (p *pairing) embedModality(ctx context.Context, o EmbedOptions, backend com
 		}
 		for i, row := range rows[:n] {
 			vector := v[i*o.Model.Dim : (i+1)*o.Model.Dim]
-			for _, a := range vector {
-				if a != a || math.IsInf(float64(a), 0) {
-					return fault.Inputf("sample %s: its %s embeds to no number: the sample or the weights are broken (prep validate finds such samples)", p.rows.Key(row), m)
-				}
-			}
 			if err := put(p.rows.Key(row), vector); err != nil {
 				return err
 			}

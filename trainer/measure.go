@@ -9,6 +9,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"prep/internal/fault"
 	"prep/internal/sample"
 )
 
@@ -525,6 +526,9 @@ func (p *pairing) embedRows(ctx context.Context, e *engine, m sample.Modality, r
 			return nil, err
 		}
 		v, err := e.embed(m, x)
+		if err == nil {
+			err = p.checkVectors(m, x, v, chunk[:n])
+		}
 		p.pool.give(x)
 		if err != nil {
 			return nil, err
@@ -534,4 +538,19 @@ func (p *pairing) embedRows(ctx context.Context, e *engine, m sample.Modality, r
 		}
 	}
 	return out, nil
+}
+
+// checkVectors refuses vectors that are no numbers, and tells a broken sample from broken weights. x is what the
+// rows' tower got and v what it gave; both may hold more than the rows.
+func (p *pairing) checkVectors(m sample.Modality, x *tensors.Tensor, v []float32, rows []int) error {
+	at := slices.IndexFunc(v, notNumber)
+	if at < 0 {
+		return nil
+	}
+	batch := x.Shape().Dimensions[0]
+	row := at / (len(v) / batch)
+	if k := indexNotFinite(x); k >= 0 {
+		return brokenSample(p.rows.Key(rows[min(k/(x.Size()/batch), len(rows)-1)]), m.String())
+	}
+	return fault.Inputf("sample %s: its %s holds numbers and embeds to none: %w", p.rows.Key(rows[min(row, len(rows)-1)]), m, errOverflow)
 }

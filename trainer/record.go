@@ -80,6 +80,9 @@ func (d *runDir) epoch(e *engine, ev Event) error {
 	}
 	for _, t := range towers {
 		m.ParameterNorm[t.name] = math.Sqrt(m.ParameterNorm[t.name])
+		if x := m.ParameterNorm[t.name]; math.IsNaN(x) || math.IsInf(x, 0) {
+			return e.overflow()
+		}
 		if err := d.scalars(ev.Step, "parameter_norm/"+t.name, m.ParameterNorm[t.name]); err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	"prep/internal/fault"
 	"prep/internal/lock"
 	"prep/internal/sample"
+	"prep/trainer/safetensors"
 )
 
 var testData = dataID{Manifest: strings.Repeat("ab", 32), Samples: 14}
@@ -452,7 +454,7 @@ func TestDivergenceNamesTheBatch(t *testing.T) {
 	if err == nil {
 		t.Fatal("an infinite weight went unnoticed")
 	}
-	for _, want := range []string{"epoch 1, batch 1 of image-text", "training diverged", saved, "item-000", "item-005"} {
+	for _, want := range []string{"epoch 1, batch 1 of image-text", "training diverged", "--init " + saved, "item-000", "item-005"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%v lacks %q", err, want)
 		}
@@ -462,6 +464,76 @@ func TestDivergenceNamesTheBatch(t *testing.T) {
 	}
 	if keys := readFile(t, path, divergedFile); !strings.Contains(keys, "item-000") || !strings.Contains(keys, `"pair": "image-text"`) {
 		t.Errorf("%s holds %s", divergedFile, keys)
+	}
+}
+
+// A measurement names the sample that holds no numbers, which no batch of the training has to have shown.
+func TestBrokenHeldOutSample(t *testing.T) {
+	c := small(t)
+	c.Train.Epochs, c.Train.HeldOut = 1, 0.3
+	rows := synthetic(20, sample.Image, sample.Audio)
+	p, err := newPairing(rows, c.Train, c.Model.Vocab)
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := p.pairs[0].held[1]
+	x := &rows[row].Tensors[sample.Audio]
+	x.Data = slices.Clone(x.Data)
+	x.Data[0], x.Data[1] = 0, 0x7c // float16 infinity
+	_, err = run(t.Context(), options(filepath.Join(t.TempDir(), "run"), false), c, rows, testData)
+	if want := rows.Key(row) + ": its audio holds a value that is not finite"; fault.KindOf(err) != fault.Input || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want %q", err, want)
+	}
+}
+
+// Weights that no loss tells of are found, too: those that no item reaches, before they are written, and those of the
+// last step, when they are measured.
+func TestDivergenceBesideTheLoss(t *testing.T) {
+	rows := synthetic(8, sample.Image, sample.Text)
+	begin := func(name string, at int, value float32) configs.Config {
+		c := small(t)
+		c.Train.Epochs = 1
+		e, err := newEngine(c.Model, c.Train)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.close()
+		tensors.MustMutableFlatData(e.store.GetVariable(variablePath(name)).MustValue(), func(v []float32) { v[at] = value })
+		c.Train.Init = filepath.Join(t.TempDir(), "weights.safetensors")
+		if _, err := writeAside(c.Train.Init, func(w io.Writer) error { return safetensors.Write(w, e.weightTensors(), nil) }); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	const tokens, head = "modality_preprocessors.text.token_embedding.weight", "modality_heads.text.proj.1.weight"
+	unused := begin(tokens, 10*8+3, 3e38) // no caption has token 10; decay alone moves it
+	unused.Train.LearningRate, unused.Train.WeightDecay, unused.Train.Only = 10, 10, []string{tokens}
+	unused.Train.Schedule.WarmupEpochs = 0
+	dir := filepath.Join(t.TempDir(), "run")
+	_, err := run(t.Context(), options(dir, false), unused, rows, testData)
+	for _, want := range []string{tokens + " is not finite at element 83", "training diverged", "train.learning_rate", "no checkpoint"} {
+		if err == nil || fault.KindOf(err) != fault.Internal || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, checkpointsDir, "*")); len(left) > 0 {
+		t.Errorf("weights that are no numbers were written: %v", left)
+	}
+
+	huge := begin(head, 0, 3e38)
+	p, err := newPairing(rows, huge.Train, huge.Model.Vocab)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := startEngine(t.Context(), huge, "", "", func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.close()
+	p.pool.backend = e.backend
+	defer p.pool.close()
+	if _, err := newMeasurer(p, e, nil).evaluate(t.Context(), true); !errors.Is(err, errOverflow) || fault.KindOf(err) != fault.Input || !strings.Contains(err.Error(), "its text holds numbers and embeds to none") {
+		t.Errorf("got %v", err)
 	}
 }
 

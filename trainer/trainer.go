@@ -345,7 +345,17 @@ func run(ctx context.Context, o Options, c configs.Config, rows Rows, ids ...dat
 		return nil, err
 	}
 
+	// ranAway explains an error that tells of a training that diverged.
+	ranAway := func(err error) error {
+		if !errors.Is(err, errOverflow) {
+			return err
+		}
+		return fmt.Errorf("after step %d: %v: training diverged; %s", st.Step, err, afterDivergence(&c.Train, checkpoint))
+	}
 	save := func() error {
+		if err := e.overflow(); err != nil {
+			return ranAway(err)
+		}
 		name, err := dir.save(e, st, c.Train.Keep)
 		if err == nil {
 			checkpoint = name
@@ -447,7 +457,7 @@ func run(ctx context.Context, o Options, c configs.Config, rows Rows, ids ...dat
 			m.SkippedSteps = st.LossScale.Skipped
 		}
 		if math.IsNaN(loss) || math.IsInf(loss, 0) || math.IsNaN(float64(r.gradNorm)) || math.IsInf(float64(r.gradNorm), 0) {
-			return nil, dir.diverged(b.batch, st.Step, lr, loss, r.gradNorm, checkpoint)
+			return nil, dir.diverged(b.batch, st.Step, lr, loss, r.gradNorm, afterDivergence(&c.Train, checkpoint))
 		}
 		p.free(b.batch)
 		samples += len(b.rows)
@@ -464,7 +474,7 @@ func run(ctx context.Context, o Options, c configs.Config, rows Rows, ids ...dat
 		st.Position++
 		if st.Position == perEpoch {
 			if err := dir.epoch(e, ev); err != nil {
-				return nil, err
+				return nil, ranAway(err)
 			}
 			st.endEpoch()
 			passOver()
@@ -475,7 +485,7 @@ func run(ctx context.Context, o Options, c configs.Config, rows Rows, ids ...dat
 				m.pictures = true
 				// It is not interrupted: its findings may change how the run goes on.
 				if last, err = m.evaluate(context.WithoutCancel(ctx), true); err != nil {
-					return nil, err
+					return nil, ranAway(err)
 				}
 				last.Epoch, last.Step = st.Epoch, st.Step
 				ev.Evaluation = last
@@ -531,12 +541,12 @@ func run(ctx context.Context, o Options, c configs.Config, rows Rows, ids ...dat
 	sum = summary()
 	if last == nil { // a resumption of a finished run
 		if last, err = newMeasurer(p, e, o.Tokenize).evaluate(ctx, true); err != nil {
-			return sum, err
+			return sum, ranAway(err)
 		}
 		last.Epoch, last.Step = st.Epoch, st.Step
 	}
 	sum.fill(p, last)
-	return sum, sum.measureTraining(ctx, p, e)
+	return sum, ranAway(sum.measureTraining(ctx, p, e))
 }
 
 // measureTraining fills in R@1 of each pair in the gallery of its training items.
@@ -644,8 +654,8 @@ func (p *pairing) free(b *batch) {
 }
 
 // diverged explains a loss or gradient that is no number: a broken sample if the batch holds one, else a
-// training that ran away. The batch's keys are written out, too.
-func (d *runDir) diverged(b *batch, step int, lr, loss float64, gradNorm float32, checkpoint string) error {
+// training that ran away, for which what helps is said. The batch's keys are written out, too.
+func (d *runDir) diverged(b *batch, step int, lr, loss float64, gradNorm float32, helps string) error {
 	key, column := notFinite(b)
 	record, err := json.MarshalIndent(map[string]any{"epoch": b.epoch + 1, "step": step, "pair": b.pair.name, "keys": b.keys,
 		"loss": fmt.Sprint(loss), "grad_norm": fmt.Sprint(gradNorm), "learning_rate": lr, "broken_key": key, "broken_column": column}, "", "  ")
@@ -657,39 +667,80 @@ func (d *runDir) diverged(b *batch, step int, lr, loss float64, gradNorm float32
 		return err
 	}
 	if key != "" {
-		return fault.Inputf("sample %s: its %s holds a value that is not finite; prep validate finds such rows; the batch's keys are in %s", key, column, file)
+		return fault.Inputf("%w; the batch's keys are in %s", brokenSample(key, column), file)
 	}
-	stays := "no checkpoint was written yet"
-	if checkpoint != "" {
-		stays = "the checkpoint " + checkpoint + " is from before"
+	return fmt.Errorf("epoch %d, batch %d of %s: loss %g, gradient norm %g: training diverged; %s. The batch (also in %s): %s",
+		b.epoch+1, b.position+1, b.pair.name, loss, gradNorm, helps, file, strings.Join(b.keys, ", "))
+}
+
+// afterDivergence says how to go on: --resume would do the same again, and takes no other settings.
+func afterDivergence(t *configs.Train, checkpoint string) string {
+	helps := "a smaller train.learning_rate"
+	switch {
+	case t.Clip == 0 || t.Clip > calmClip:
+		helps += fmt.Sprintf(" and train.clip %g", calmClip)
+	default:
+		helps += " or train.clip"
 	}
-	return fmt.Errorf("epoch %d, batch %d of %s: loss %g, gradient norm %g: training diverged; a smaller train.learning_rate or train.clip helps, and precision bf16 where fp16 overflows; %s. The batch (also in %s): %s",
-		b.epoch+1, b.position+1, b.pair.name, loss, gradNorm, stays, file, strings.Join(b.keys, ", "))
+	if t.Precision == "fp16" {
+		helps += ", and precision bf16, which has the range that fp16 lacks"
+	}
+	if checkpoint == "" {
+		return "another run with " + helps + " helps; this one has no checkpoint"
+	}
+	return fmt.Sprintf("another run with %s helps, with --init %s from the weights before", helps, checkpoint)
+}
+
+// errOverflow is in the chain of errors that tell of weights which are no numbers, or make none of numbers.
+var errOverflow = errors.New("the weights have run away")
+
+// overflow names a weight that is no number. The loss does not tell of one that no item of a batch reaches, such as
+// the embedding of a token that does not occur, and not of the last step's.
+func (e *engine) overflow() error {
+	for i := range e.weights {
+		w := &e.weights[i]
+		if w.Buffer { // a mask's infinities are meant
+			continue
+		}
+		if at := indexNotFinite(e.store.GetVariable(variablePath(w.Name)).MustValue()); at >= 0 {
+			return fmt.Errorf("%s is not finite at element %d: %w", w.Name, at, errOverflow)
+		}
+	}
+	return nil
+}
+
+// brokenSample is the error of a sample that holds NaN or an infinity.
+func brokenSample(key, column string) error {
+	return fault.Inputf("sample %s: its %s holds a value that is not finite; prep validate finds such rows", key, column)
 }
 
 // notFinite names a sample of a step that holds NaN or an infinity.
 func notFinite(b *batch) (key, column string) {
 	for j, feeds := range b.parts {
 		for _, f := range feeds {
-			n := f.x.Size() / b.pair.batch
-			at := -1
-			switch f.x.DType() {
-			case dtypes.Float32:
-				tensors.MustConstFlatData(f.x, func(v []float32) {
-					at = slices.IndexFunc(v, func(x float32) bool { return math.IsNaN(float64(x)) || math.IsInf(float64(x), 0) })
-				})
-			case dtypes.Float16:
-				tensors.MustConstFlatData(f.x, func(v []float16.Float16) {
-					at = slices.IndexFunc(v, func(x float16.Float16) bool { return uint16(x)&0x7c00 == 0x7c00 })
-				})
-			}
-			if at >= 0 {
-				return b.keys[j*b.pair.batch+at/n], f.modality.String()
+			if at := indexNotFinite(f.x); at >= 0 {
+				return b.keys[j*b.pair.batch+at/(f.x.Size()/b.pair.batch)], f.modality.String()
 			}
 		}
 	}
 	return "", ""
 }
+
+// indexNotFinite is the first element of a tensor that is NaN or an infinity, -1 for none.
+func indexNotFinite(x *tensors.Tensor) int {
+	at := -1
+	switch x.DType() {
+	case dtypes.Float32:
+		tensors.MustConstFlatData(x, func(v []float32) { at = slices.IndexFunc(v, notNumber) })
+	case dtypes.Float16:
+		tensors.MustConstFlatData(x, func(v []float16.Float16) {
+			at = slices.IndexFunc(v, func(x float16.Float16) bool { return uint16(x)&0x7c00 == 0x7c00 })
+		})
+	}
+	return at
+}
+
+func notNumber(x float32) bool { return math.IsNaN(float64(x)) || math.IsInf(float64(x), 0) }
 
 // A loaded batch, or why there is none.
 type loaded struct {
