@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"prep/configs"
 	"prep/internal/fault"
+	"prep/internal/sample"
 )
 
 // Advice is one finding about how the training goes and what commonly helps. docs/training.md has each rule
@@ -63,6 +65,12 @@ func (s *state) advise(c *configs.Config, p *pairing, e *engine, ev *Evaluation)
 			return
 		}
 		s.Advised[name] = s.Epoch
+		// Two rules may want the same of one key, and it is changed once.
+		changes = slices.DeleteFunc(changes, func(ch Change) bool {
+			return slices.ContainsFunc(out, func(a Advice) bool {
+				return slices.ContainsFunc(a.Changes, func(other Change) bool { return other.Key == ch.Key })
+			})
+		})
 		for i := range changes {
 			changes[i].Epoch = s.Epoch
 		}
@@ -74,7 +82,7 @@ func (s *state) advise(c *configs.Config, p *pairing, e *engine, ev *Evaluation)
 		h := s.History[pr.name]
 		// Losses below a twentieth of guessing's are learnt: their swings are noise.
 		guess := math.Log(float64(pr.rows()))
-		if n := len(h); settled && n >= swingWindow && !restarts(&c.Train, s.Epoch, swingWindow) {
+		if n := len(h); settled && n >= swingWindow && !restarts(&c.Train, s.Epoch, swingWindow) && !s.hardened(swingWindow) {
 			window := h[n-swingWindow:]
 			low, swing := window[0], 0.0
 			for _, v := range window[1:] {
@@ -94,7 +102,9 @@ func (s *state) advise(c *configs.Config, p *pairing, e *engine, ev *Evaluation)
 			}
 		}
 		if n := len(h); settled && n >= historyEpochs && len(p.pairs) > 1 {
-			fall := (h[0] - slices.Min(h[1:])) / h[0]
+			// Down to guessing's a loss falls without anything being learnt.
+			from := min(h[0], guess)
+			fall := (from - slices.Min(h[1:])) / from
 			others := false
 			for _, q := range p.pairs {
 				if o := s.History[q.name]; q != pr && len(o) >= historyEpochs && (o[0]-o[len(o)-1])/o[0] > 5*stalledShare {
@@ -123,7 +133,11 @@ func (s *state) advise(c *configs.Config, p *pairing, e *engine, ev *Evaluation)
 			} else if w := c.Train.LossWeights.Text; w < mostWeight {
 				changes = append(changes, Change{Key: "train.loss_weights.text", From: w, To: min(mostWeight, w*stalledFactor)})
 			}
-			add("diagonal "+pr.name, "weak-diagonal", fmt.Sprintf("%s: pairs that belong together are only %.3f nearer than others", pr.name, m.Contrast),
+			found := fmt.Sprintf("%s: pairs that belong together are only %.3f nearer than others", pr.name, m.Contrast)
+			if m.Contrast < 0.0005 {
+				found = pr.name + ": pairs that belong together are no nearer than others"
+			}
+			add("diagonal "+pr.name, "weak-diagonal", found,
 				"a logit scale of 15 or more, or more weight on this pair", changes...)
 		}
 		if tr, ok := ev.Train[pr.name]; ok && (tr.Forward.R1+tr.Back.R1)/2 > learntTrain && (m.Forward.R1+m.Back.R1)/2 < learntHeld {
@@ -133,8 +147,12 @@ func (s *state) advise(c *configs.Config, p *pairing, e *engine, ev *Evaluation)
 					changes = append(changes, Change{Key: "model." + t.name + ".drop_path", From: d, To: min(mostDropPath, d+moreDropPath)})
 				}
 			}
-			if v := c.Train.Noise.Of(pr.other.String()); v != nil && *v < 2*moreNoise {
-				changes = append(changes, Change{Key: "train.noise." + pr.other.String(), From: *v, To: *v + moreNoise})
+			noisy := pr.other.String()
+			if c.Train.Noise.Of(noisy) == nil { // words bear none, their picture does
+				noisy = sample.Image.String()
+			}
+			if v := c.Train.Noise.Of(noisy); *v < 2*moreNoise {
+				changes = append(changes, Change{Key: "train.noise." + noisy, From: *v, To: *v + moreNoise})
 			}
 			add("by heart "+pr.name, "learnt-by-heart", fmt.Sprintf("%s: R@1 is %.0f %% on training items and %.0f %% on held-out ones", pr.name, 50*(tr.Forward.R1+tr.Back.R1), 50*(m.Forward.R1+m.Back.R1)),
 				"more drop path, and Gaussian noise", changes...)
@@ -155,7 +173,15 @@ func restarts(c *configs.Train, epoch, window int) bool {
 	return false
 }
 
-// tune applies a change. It reports whether anything that a step has built in has changed.
+// hardened reports whether auto-tuning made the training harder within the last epochs (more drop path, more noise,
+// another logit scale), when losses rise by design, too.
+func (s *state) hardened(window int) bool {
+	return slices.ContainsFunc(s.Tuned, func(ch Change) bool {
+		return ch.Epoch > s.Epoch-window && (strings.HasSuffix(ch.Key, ".drop_path") || strings.HasPrefix(ch.Key, "train.noise.") || strings.HasPrefix(ch.Key, "logit_scale."))
+	})
+}
+
+// tune applies a change.
 func (e *engine) tune(c *configs.Config, p *pairing, ch Change) error {
 	set := func(v *float64) { *v = ch.To }
 	for _, t := range towers {
@@ -172,10 +198,10 @@ func (e *engine) tune(c *configs.Config, p *pairing, ch Change) error {
 	case "train.clip":
 		set(&c.Train.Clip)
 	}
-	for _, pr := range partners(c.Train.Pairs) {
-		column := pr.modality.String()
-		if ch.Key == "train.loss_weights."+column {
-			set(c.Train.LossWeights.Of(column))
+	for m := range sample.NumModalities {
+		column := m.String()
+		if v := c.Train.LossWeights.Of(column); v != nil && ch.Key == "train.loss_weights."+column {
+			set(v)
 		}
 		if v := c.Train.Noise.Of(column); v != nil && ch.Key == "train.noise."+column {
 			set(v)

@@ -191,6 +191,7 @@ func TestAdvice(t *testing.T) {
 	fall := []float64{2, 1.9, 1.8, 1.7, 1.6, 1.5, 1.4, 1.3, 1.2, 1.1}
 	flat := []float64{1.7, 1.7, 1.7, 1.7, 1.7, 1.7, 1.7, 1.7, 1.7, 1.7}
 	swings := []float64{2, 1.9, 1.8, 1.7, 1.6, 1.5, 1.2, 1.5, 1.2, 1.4}
+	guessing := []float64{2.5, 2.2, 2, 1.9, 1.85, 1.82, 1.8, 1.79, 1.79, 1.785} // by six items: 1.792
 	good := PairMeasures{Contrast: 0.5, Forward: Retrieval{R1: 1}, Back: Retrieval{R1: 1}}
 	poor := PairMeasures{Contrast: 0.5, Forward: Retrieval{R1: 0.5}, Back: Retrieval{R1: 0.6}}
 	for _, tc := range []struct {
@@ -198,17 +199,31 @@ func TestAdvice(t *testing.T) {
 		text, audio []float64
 		ev          *Evaluation
 		want        string // rules and keys
+		tuned       []Change
 	}{
-		{"all is well", fall, fall, &Evaluation{Pairs: map[string]PairMeasures{"image-text": good, "image-audio": good}}, ""},
-		{"swings", swings, fall, nil, "loss-swings train.learning_rate"},
-		{"stalled", fall, flat, nil, "loss-stalled train.loss_weights.audio"},
-		{"both flat", flat, flat, nil, ""},
-		{"weak diagonal", fall, fall, &Evaluation{Pairs: map[string]PairMeasures{"image-text": {Contrast: 0.05}, "image-audio": {Contrast: 0.05}}}, "weak-diagonal logit_scale.text"},
+		{"all is well", fall, fall, &Evaluation{Pairs: map[string]PairMeasures{"image-text": good, "image-audio": good}}, "", nil},
+		{"swings", swings, fall, nil, "loss-swings train.learning_rate", nil},
+		{"stalled", fall, flat, nil, "loss-stalled train.loss_weights.audio", nil},
+		{"stalled at guessing's", fall, guessing, nil, "loss-stalled train.loss_weights.audio", nil},
+		{"both flat", flat, flat, nil, "", nil},
+		{"weak diagonal", fall, fall, &Evaluation{Pairs: map[string]PairMeasures{"image-text": {Contrast: 0.05}, "image-audio": {Contrast: 0.05}}}, "weak-diagonal logit_scale.text", nil},
 		{"by heart", fall, fall, &Evaluation{Pairs: map[string]PairMeasures{"image-text": good, "image-audio": poor}, Train: map[string]PairMeasures{"image-audio": good}},
-			"learnt-by-heart model.audio.drop_path model.vision.drop_path train.noise.audio"},
+			"learnt-by-heart model.audio.drop_path model.vision.drop_path train.noise.audio", nil},
+		{"words by heart", fall, fall, &Evaluation{Pairs: map[string]PairMeasures{"image-text": poor, "image-audio": good}, Train: map[string]PairMeasures{"image-text": good}},
+			"learnt-by-heart model.text.drop_path model.vision.drop_path train.noise.image", nil},
+		{"stalled and weak", flat, fall, &Evaluation{Pairs: map[string]PairMeasures{"image-text": {Contrast: 0.05}, "image-audio": good}},
+			"loss-stalled train.loss_weights.text weak-diagonal", []Change{{Key: "logit_scale.text", To: 15.5}}},
+		{"swings since it is harder", swings, fall, nil, "", []Change{{Epoch: 6, Key: "train.noise.audio", To: 0.1}}},
+		{"swings long after", swings, fall, nil, "loss-swings train.learning_rate", []Change{{Epoch: 5, Key: "model.text.drop_path", To: 0.2}}},
+		{"swings at a lower rate", swings, fall, nil, "loss-swings train.learning_rate", []Change{{Epoch: 6, Key: "train.learning_rate", To: 5e-4}}},
 	} {
 		st := newState(c)
-		st.Epoch = 10
+		st.Epoch, st.Tuned = 10, tc.tuned
+		for _, ch := range tc.tuned {
+			if err := e.tune(&c, p, ch); err != nil {
+				t.Fatal(err)
+			}
+		}
 		st.History = map[string][]float64{"image-text": tc.text, "image-audio": tc.audio}
 		got := ""
 		for _, a := range st.advise(&c, p, e, tc.ev) {
