@@ -113,11 +113,25 @@ func yuvToRGB(s *picture.HEIFStream) string {
 		if s.Bits > 8 {
 			format += strconv.Itoa(s.Bits)
 		}
-		double := fmt.Sprintf("scale=iw*%d:ih*%d:flags=%s+%s,crop=iw-%d:ih-%d:0:0", s.ChromaX, s.ChromaY, chroma, exact, s.TileWidth%2*(s.ChromaX-1), s.TileHeight%2*(s.ChromaY-1))
+		double := func(from, to string) string {
+			// A plane's levels stay what they are, whatever range the picture has.
+			f := fmt.Sprintf("[%s]scale=iw*%d:ih*%d:flags=%s+%s:in_range=pc:out_range=pc,setsar=1", from, s.ChromaX, s.ChromaY, chroma, exact)
+			if s.ChromaY == 2 && s.TileHeight%2 != 0 {
+				f += ",crop=iw:ih-1:0:0"
+			}
+			switch {
+			case s.ChromaX != 2 || s.TileWidth%2 == 0:
+			case s.TileWidth == 1:
+				f += ",crop=1:ih:0:0"
+			default: // libavif's last column is the last chroma and no mixture: the one too many
+				f += fmt.Sprintf(",split[%[1]s1][%[1]s2];[%[1]s1]crop=iw-2:ih:0:0[%[1]s3];[%[1]s2]crop=1:ih:iw-1:0[%[1]s4];[%[1]s3][%[1]s4]hstack", from)
+			}
+			return f + "[" + to + "];"
+		}
 		if s.FullRange < 0 { // swscale's own answer, which the joined planes do not carry
 			rgb += ":in_range=tv"
 		}
-		rgb = "extractplanes=y+u+v[y][u][v];[u]" + double + "[U];[v]" + double + "[V];[y][U][V]mergeplanes=mapping=0x001020:format=" + format + "," + rgb
+		rgb = "extractplanes=y+u+v[y][u][v];" + double("u", "U") + double("v", "V") + "[y]setsar=1[Y];[Y][U][V]mergeplanes=mapping=0x001020:format=" + format + "," + rgb
 	default: // swscale interpolates chroma between lines only on the way to a format that has it
 		rgb = "scale=iw:ih:flags=" + chroma + "+" + exact + same + ",format=yuv444p|yuv444p10|yuv444p12|gbrp|gbrp10|gbrp12|gray|gray10|gray12," + rgb
 	}

@@ -117,6 +117,8 @@ put("alpha.avif", encode(rgba, "AVIF", quality=85))
 # Chroma of an odd side; levels beyond white, whose range the boxes or the stream alone state; grey of the limited range.
 bright = Image.fromarray(np.clip(rgb.astype(int) * 3 // 2, 0, 255).astype(np.uint8))
 put("odd.avif", encode(im.crop((0, 0, 149, 89)), "AVIF", quality=90))
+put("odd_limited.avif", encode(bright.crop((0, 0, 149, 89)), "AVIF", quality=90, range="limited"))
+put("odd_422.avif", encode(im.crop((0, 0, 149, 89)), "AVIF", quality=90, subsampling="4:2:2"))
 put("undescribed.avif", encode(bright, "AVIF", quality=90, range="limited").replace(b"colr", b"free"))
 put("grey_limited.avif", encode(im.convert("L"), "AVIF", quality=90, range="limited"))
 put("limited.heic", encode(bright, "HEIF", quality=90, full_range_flag=0))
