@@ -10,7 +10,7 @@
 // Decoding is internal/media's business, what is measured of the sound filters'. The arithmetic is float32
 // in a fixed order, with every product rounded before it is added, so that results do not depend on the
 // processor: the vector kernels compute eight or sixteen frames in lanes (vector_amd64.go), or four values of one
-// frame (sse2_amd64.go), and give the same bits.
+// frame (sse2_amd64.go), or 32 stretches of sound (resample_amd64.go), and give the same bits.
 package mel
 
 // The constants of ImageBind's data.py and of torchaudio.compliance.kaldi.fbank as it calls it.
@@ -34,7 +34,8 @@ const (
 )
 
 // Variant names the kernels in use: "avx512" or "avx2" where the program was built with GOEXPERIMENT=simd and the
-// processor has it, "sse2" on other amd64 processors, "scalar" on those of other kinds. All give the same bits.
+// processor has it, "sse2" on amd64 otherwise, "scalar" on other processors. All give the same bits. Resampling takes
+// AVX2 in all builds for amd64 where the processor has it.
 func Variant() string {
 	if vector != nil {
 		return vector.name

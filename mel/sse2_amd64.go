@@ -4,9 +4,7 @@ import "math"
 
 // sse2 are the kernels of every amd64 build: one frame at a time, four of its values in lanes.
 var sse2 = &kernels{
-	name: "sse2", blockSums: blockSums4, fbank: fbank4, spectrogram: spectrogram4,
-	// A phase's outputs lie far apart: the plain loop is as good.
-	resample: func(*polyphase, []float32, []float32) int { return 0 },
+	name: "sse2", blockSums: blockSums4, fbank: fbank4, spectrogram: spectrogram4, resample: resampleLanes,
 }
 
 // radix4x4 is spectrum.radix4 for passes over points m apart, a multiple of 4.
