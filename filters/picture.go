@@ -2,10 +2,12 @@ package filters
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 
 	"prep/configs"
 	"prep/internal/sample"
@@ -39,7 +41,10 @@ func MeasurePicture(chw []uint8, size int) sample.Metrics {
 	}
 	digest := sha256.Sum256(chw)
 	m["image_sha256"] = hex.EncodeToString(digest[:])
-	luma := make([]uint8, n)
+	memory := lumas.Get().(*[]uint8)
+	defer lumas.Put(memory)
+	*memory = slices.Grow((*memory)[:0], n)
+	luma := (*memory)[:n]
 	lumaOf(luma, chw)
 	m["image_laplacian_var"] = laplacianVariance(luma, size)
 	m["image_entropy_bits"] = entropy(luma)
@@ -54,6 +59,9 @@ func MeasurePicture(chw []uint8, size int) sample.Metrics {
 	}
 	return m
 }
+
+// lumas keeps the memory of luma for the next picture.
+var lumas = sync.Pool{New: func() any { return new([]uint8) }}
 
 // lumaOf is Pillow's L of planes r, g, b.
 func lumaOf(luma, chw []uint8) {
@@ -136,18 +144,7 @@ var hashCosines = func() (t [hashTerms][hashSide]int64) {
 // 32 x 32, its two-dimensional DCT, of which the 8 x 8 lowest frequencies give a bit each, set where the
 // coefficient is above their median; row by row, the first in the highest bit. Sums are of integers.
 func perceptualHash(luma []uint8, size int) uint64 {
-	var sums [hashSide][hashSide]int64
-	cell := size / hashSide
-	for y := range hashSide * cell {
-		row := luma[y*size:][:hashSide*cell]
-		for i := range hashSide {
-			sum := 0
-			for _, l := range row[i*cell:][:cell] {
-				sum += int(l)
-			}
-			sums[y/cell][i] += int64(sum)
-		}
-	}
+	sums := cellSums(luma, size)
 	var across [hashSide][hashTerms]int64
 	for y := range sums {
 		for k := range hashTerms {
@@ -174,6 +171,34 @@ func perceptualHash(luma []uint8, size int) uint64 {
 		}
 	}
 	return hash
+}
+
+// cellSums adds up the samples of each square of size/32 a side.
+func cellSums(luma []uint8, size int) (sums [hashSide][hashSide]int64) {
+	cell := size / hashSide
+	wide := hashSide * cell
+	// A row of cells at a time: first down, eight columns at a time in sums of 16 bits, of the even ones and the odd ones.
+	words := make([][2]uint64, wide/8)
+	for y := range hashSide {
+		for from := 0; from < cell; from += 16 { // more than 257 samples would be too much for 16 bits
+			clear(words)
+			for r := y*cell + from; r < y*cell+min(from+16, cell); r++ {
+				row := luma[r*size:][:wide]
+				for i := range words {
+					const even = 0x00ff00ff00ff00ff
+					v := binary.LittleEndian.Uint64(row[8*i:])
+					words[i][0] += v & even
+					words[i][1] += v >> 8 & even
+				}
+			}
+			for i, w := range words {
+				for k := range 8 {
+					sums[y][(8*i+k)/cell] += int64(uint16(w[k%2] >> (k / 2 * 16)))
+				}
+			}
+		}
+	}
+	return sums
 }
 
 // pictureRules are the rules over pictures.

@@ -294,6 +294,26 @@ func TestPictureSums(t *testing.T) {
 	}
 }
 
+func TestCellSums(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	for _, size := range []int{32, 63, 64, 224, 255, 1300} {
+		luma := make([]uint8, size*size)
+		for i := range luma {
+			luma[i] = uint8(255 - r.IntN(100)*r.IntN(3))
+		}
+		var want [hashSide][hashSide]int64
+		cell := size / hashSide
+		for y := range hashSide * cell {
+			for x := range hashSide * cell {
+				want[y/cell][x/cell] += int64(luma[y*size+x])
+			}
+		}
+		if got := cellSums(luma, size); got != want {
+			t.Errorf("side %d: %v, want %v", size, got, want)
+		}
+	}
+}
+
 func BenchmarkMeasurePicture(b *testing.B) {
 	p := paint(scene)
 	for b.Loop() {

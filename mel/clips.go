@@ -1,6 +1,9 @@
 package mel
 
-import "math/big"
+import (
+	"math/big"
+	"sync"
+)
 
 // MeanMode says which mean is subtracted of a clip before its filter bank. Per-frame removal of the
 // offset hides it except in frames that straddle an edge.
@@ -61,10 +64,6 @@ func ClipsInto(dst []float32, wave [][]float32, clips int, mean MeanMode) []floa
 		limits = ClipLimits(len(wave[0]), clips)
 	}
 	out := sized(dst, len(limits)*Bins*Frames)
-	const padding = (0 - float32(normMean)) / normStd
-	for i := range out {
-		out[i] = padding
-	}
 	if mean == MeanImageBind {
 		own := make([][]float32, len(wave))
 		for i := range wave {
@@ -72,32 +71,54 @@ func ClipsInto(dst []float32, wave [][]float32, clips int, mean MeanMode) []floa
 		}
 		wave = own
 	}
-	var copied []float32
+	copied := clipMemory.Get().(*[]float32)
+	defer clipMemory.Put(copied)
 	for c, at := range limits {
-		if at[1]-at[0] < WindowLength {
+		dst := out[c*Bins*Frames:][:Bins*Frames]
+		frames := min(frameCount(at[1]-at[0]), Frames)
+		pad(dst, frames)
+		if frames == 0 {
 			continue
 		}
 		var x []float32
 		if mean == MeanImageBind {
 			m := meanOf(wave, at)
 			for _, channel := range wave {
-				subtract(channel[at[0]:at[1]], m)
+				subtract(channel[at[0]:at[1]], channel[at[0]:at[1]], m)
 			}
 			x = wave[0][at[0]:at[1]]
 		} else {
-			copied = append(copied[:0], wave[0][at[0]:at[1]]...)
-			x = copied
-			subtract(x, meanOf(wave[:1], at))
+			*copied = sized(*copied, at[1]-at[0])
+			x = *copied
+			subtract(x, wave[0][at[0]:at[1]], meanOf(wave[:1], at))
 		}
-		dst := out[c*Bins*Frames:][:Bins*Frames]
-		fbank(x, bank{dst: dst, stride: Frames, mean: normMean, std: normStd}, min(frameCount(len(x)), Frames))
+		fbank(x, bank{dst: dst, stride: Frames, mean: normMean, std: normStd}, frames)
 	}
 	return out
 }
 
-func subtract(x []float32, m float32) {
-	for i := range x {
-		x[i] -= m
+// clipMemory keeps the copy of a clip for the next one.
+var clipMemory = sync.Pool{New: func() any { return new([]float32) }}
+
+// pad fills the frames of a clip from the given one on.
+func pad(clip []float32, from int) {
+	const padding = (0 - float32(normMean)) / normStd
+	for row := 0; row < len(clip); row += Frames {
+		for i := row + from; i < row+Frames; i++ {
+			clip[i] = padding
+		}
+	}
+}
+
+// subtract writes x less m to dst, which may be x.
+func subtract(dst, x []float32, m float32) {
+	n := subtractLanes(dst, x, m)
+	plainSubtract(dst[n:], x[n:], m)
+}
+
+func plainSubtract(dst, x []float32, m float32) {
+	for i, v := range x {
+		dst[i] = v - m
 	}
 }
 
@@ -108,16 +129,21 @@ func meanOf(wave [][]float32, at [2]int) float32 {
 	for _, channel := range wave {
 		x := channel[at[0]:at[1]]
 		n += len(x)
-		for len(x) >= 4 {
-			s[0] += float64(x[0])
-			s[1] += float64(x[1])
-			s[2] += float64(x[2])
-			s[3] += float64(x[3])
-			x = x[4:]
-		}
-		for i, v := range x {
-			s[i] += float64(v)
-		}
+		plainStrands(&s, x[addStrands(&s, x):])
 	}
 	return float32(((s[0] + s[1]) + (s[2] + s[3])) / float64(n))
+}
+
+// plainStrands adds the values of x to four strands in turn, beginning with the first.
+func plainStrands(s *[4]float64, x []float32) {
+	for len(x) >= 4 {
+		s[0] += float64(x[0])
+		s[1] += float64(x[1])
+		s[2] += float64(x[2])
+		s[3] += float64(x[3])
+		x = x[4:]
+	}
+	for i, v := range x {
+		s[i] += float64(v)
+	}
 }

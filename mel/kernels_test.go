@@ -140,6 +140,33 @@ func TestVectorResampleIsBitEqual(t *testing.T) {
 	})
 }
 
+// The strands and the difference of lanes are those of the loops, at every length and place of the ends.
+func TestClipLanesAreBitEqual(t *testing.T) {
+	for name, x := range sounds(80) {
+		for from := range 9 {
+			for to := from; to <= len(x); to++ {
+				part := x[from:to]
+				plain := [4]float64{0.1, -0.2, 0.3, 0.4}
+				strands := plain
+				plainStrands(&plain, part)
+				plainStrands(&strands, part[addStrands(&strands, part):])
+				for i := range plain {
+					if a, b := strands[i], plain[i]; math.Float64bits(a) != math.Float64bits(b) && (a == a || b == b) {
+						t.Fatalf("%s, %d values: strand %d is %g, want %g", name, len(part), i, a, b)
+					}
+				}
+				want, got := make([]float32, len(part)+1), make([]float32, len(part)+1)
+				plainSubtract(want, part, 0.3)
+				subtract(got, part, 0.3)
+				sameBits(t, name, got, want)
+				own := append([]float32(nil), part...)
+				subtract(own, own, 0.3)
+				sameBits(t, name+", in place", own, want[:len(part)])
+			}
+		}
+	}
+}
+
 func BenchmarkPlainFbank2s(b *testing.B) {
 	x := noise(32000)
 	out := bank{dst: make([]float32, Bins*198), stride: 198, std: 1}

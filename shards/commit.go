@@ -51,18 +51,23 @@ type HashingWriter struct {
 // NewHashingWriter returns a writer to w.
 func NewHashingWriter(w io.Writer) *HashingWriter { return &HashingWriter{w: w, sum: sha256.New()} }
 
+// hashedBytes is how much is written and hashed at a time, so that it is in the processor's cache for all of it.
+const hashedBytes = 1 << 18
+
 // Write writes p to the writer beneath and accounts for what it took.
 func (h *HashingWriter) Write(p []byte) (int, error) {
-	if h.err != nil {
-		return 0, h.err
+	done := 0
+	for h.err == nil && done < len(p) {
+		piece := p[done:min(done+hashedBytes, len(p))]
+		n, err := h.w.Write(piece)
+		if err == nil && n < len(piece) {
+			err = io.ErrShortWrite
+		}
+		h.err = err
+		h.add(piece[:n])
+		done += n
 	}
-	n, err := h.w.Write(p)
-	if err == nil && n < len(p) {
-		err = io.ErrShortWrite
-	}
-	h.err = err
-	h.add(p[:n])
-	return n, err
+	return done, h.err
 }
 
 func (h *HashingWriter) add(p []byte) {

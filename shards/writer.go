@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -140,7 +141,7 @@ func (w *Writer) Append(s *sample.Sample) error {
 		}
 		t := s.Tensor(f.Name)
 		if c.data == nil {
-			c.data = make([]byte, 0, w.batchRows*c.width)
+			c.data = newSlab(w.batchRows * c.width)
 		}
 		c.add(t.Data, !t.Absent())
 	}
@@ -250,7 +251,34 @@ func (w *Writer) Close() error {
 		return err
 	}
 	w.err = errors.New("the shard is closed")
+	for i := range w.tensorCols {
+		releaseSlab(w.tensorCols[i].data)
+		w.tensorCols[i].data = nil
+	}
 	return w.w.Close()
+}
+
+// slabs keeps the memory of tensor columns for the next shard: the system takes as long to give and clear new pages as
+// the rows take to be copied there.
+var slabs sync.Pool
+
+// newSlab returns an empty slice of capacity n or more.
+func newSlab(n int) []byte {
+	if n >= leastSlab {
+		if b, _ := slabs.Get().(*[]byte); b != nil && cap(*b) >= n {
+			return (*b)[:0]
+		}
+	}
+	return make([]byte, 0, n)
+}
+
+// leastSlab is the least that is kept: small ones would come up where a large one is wanted.
+const leastSlab = 1 << 20
+
+func releaseSlab(b []byte) {
+	if cap(b) >= leastSlab {
+		slabs.Put(&b)
+	}
 }
 
 // flush writes the batch and empties the columns, whose memory is used again: the writer beneath has

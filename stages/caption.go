@@ -33,6 +33,7 @@ func readCaption(ctx context.Context, p *Processor, s *sample.Sample, part *samp
 		return nil, err
 	}
 	text, encoding, err := media.DecodeText(data)
+	p.files.put(data) // the text is a copy
 	if err != nil {
 		return nil, inFile(part.Path, err)
 	}

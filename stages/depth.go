@@ -2,7 +2,6 @@ package stages
 
 import (
 	"context"
-	"encoding/binary"
 
 	"prep/configs"
 	"prep/internal/fault"
@@ -105,8 +104,9 @@ func (d *depth) tensor(p *Processor) (sample.Tensor, error) {
 	const largest = 65504
 	b := make([]byte, 2*len(x))
 	for i, v := range x {
-		binary.LittleEndian.PutUint16(b[2*i:], half.FromFloat32(min(max(v, -largest), largest)))
+		x[i] = min(max(v, -largest), largest)
 	}
+	half.Encode(b, x)
 	return p.newTensor(sample.Depth, b), nil
 }
 

@@ -33,6 +33,9 @@ func readPicture(ctx context.Context, p *Processor, s *sample.Sample, part *samp
 	if err != nil {
 		return nil, inFile(part.Path, err)
 	}
+	if info.Format == "JPEG" { // decoded in this goroutine, from beginning to end
+		p.files.put(data)
+	}
 	return &still{data: chw, info: info}, nil
 }
 

@@ -271,6 +271,9 @@ func (r *Runner) record(row *Row, t Task, sl *slot, sw *shards.Writer) (shards.L
 		if err := sw.Append(&sl.s); err != nil {
 			return lr, err
 		}
+		if r.process == nil { // the shard has its copy
+			r.Processor.Release(&sl.s)
+		}
 		row.Counts.Written++
 	case errors.Is(sl.err, context.Canceled):
 		return lr, sl.err

@@ -52,6 +52,24 @@ func (f *floats) put(x ...[]float32) {
 	}
 }
 
+// octets does the same for bytes.
+type octets struct{ pool sync.Pool }
+
+// get returns memory of n bytes, whatever they are.
+func (o *octets) get(n int) []byte {
+	b, _ := o.pool.Get().(*[]byte)
+	if b == nil || cap(*b) < n {
+		return make([]byte, n)
+	}
+	return (*b)[:n]
+}
+
+func (o *octets) put(b []byte) {
+	if cap(b) > 0 {
+		o.pool.Put(&b)
+	}
+}
+
 func readSound(ctx context.Context, p *Processor, s *sample.Sample, part *sample.Part) (medium, error) {
 	path, err := p.locate(part)
 	if err != nil {
@@ -187,13 +205,11 @@ func (d *sound) tensor(p *Processor) (sample.Tensor, error) {
 	p.waves.put(d.wave...)
 	d.wave = nil
 	if p.Config.Audio.DType == string(sample.Float16) {
-		b := make([]byte, 2*len(x))
-		for i, v := range x {
-			binary.LittleEndian.PutUint16(b[2*i:], half.FromFloat32(v))
-		}
+		b := p.tensors.get(2 * len(x))
+		half.Encode(b, x)
 		return p.newTensor(sample.Audio, b), nil
 	}
-	b := make([]byte, 4*len(x))
+	b := p.tensors.get(4 * len(x))
 	for i, v := range x {
 		binary.LittleEndian.PutUint32(b[4*i:], math.Float32bits(v))
 	}

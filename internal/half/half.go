@@ -2,7 +2,23 @@
 // and takes subnormal numbers for others; this one does as they do.
 package half
 
-import "math"
+import (
+	"encoding/binary"
+	"math"
+)
+
+// Encode writes FromFloat32 of every value to dst, two bytes each, little-endian.
+func Encode(dst []byte, src []float32) {
+	n := encode(dst, src)
+	plainEncode(dst[2*n:], src[n:])
+}
+
+// plainEncode is Encode without help from the processor.
+func plainEncode(dst []byte, src []float32) {
+	for i, v := range src {
+		binary.LittleEndian.PutUint16(dst[2*i:], FromFloat32(v))
+	}
+}
 
 // FromFloat32 rounds to the nearest, ties to even. What is too large becomes infinite.
 func FromFloat32(v float32) uint16 {

@@ -1,7 +1,9 @@
 package half
 
 import (
+	"bytes"
 	"math"
+	"math/rand/v2"
 	"testing"
 )
 
@@ -51,5 +53,48 @@ func TestHalf(t *testing.T) {
 	}
 	if ToFloat32(0x7c00) != inf || ToFloat32(0xfc00) != -inf {
 		t.Error("infinities are not")
+	}
+}
+
+// The processor's conversion is the plain one: all kinds of numbers, every length and place of the ends, and what is
+// not a number among them.
+func TestEncodeIsBitEqual(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	check := func(x []float32) {
+		t.Helper()
+		want, got := make([]byte, 2*len(x)+1), make([]byte, 2*len(x)+1)
+		plainEncode(want, x)
+		Encode(got, x)
+		if !bytes.Equal(got, want) {
+			t.Fatalf("%d values from %g on become %x, want %x", len(x), x[0], got, want)
+		}
+	}
+	for exponent := range uint32(256) {
+		x := make([]float32, 4096)
+		for i := range x {
+			bits := r.Uint32()&0x807fffff | exponent<<23
+			switch i % 4 { // ties and their neighbours
+			case 1:
+				bits &^= 0xfff
+			case 2:
+				bits = bits&^0x1fff + 0xfff + r.Uint32N(3)
+			}
+			x[i] = math.Float32frombits(bits)
+		}
+		check(x)
+	}
+	x := make([]float32, 100)
+	for i := range x {
+		x[i] = float32(r.NormFloat64())
+	}
+	for from := range 9 {
+		for to := from + 1; to <= len(x); to++ {
+			check(x[from:to])
+		}
+	}
+	for i := range x {
+		y := append([]float32(nil), x...)
+		y[i] = math.Float32frombits(0x7f800001 + uint32(i)<<9)
+		check(y)
 	}
 }

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"io"
 	"math"
+	"slices"
+	"sync"
+
 	"prep/internal/infile"
 )
 
@@ -142,6 +145,21 @@ func plain16(dst []float32, src []byte) {
 	}
 }
 
+// decodePairs16 is decode16 of stereo that is taken apart.
+func decodePairs16(left, right []float32, src []byte) {
+	n := separate16(left, right, src)
+	plainPairs16(left[n:], right[n:], src[4*n:])
+}
+
+// plainPairs16 is decodePairs16 without help from the processor.
+func plainPairs16(left, right []float32, src []byte) {
+	const scale = 1.0 / (1 << 15)
+	for i := range left {
+		v := binary.LittleEndian.Uint32(src[4*i:])
+		left[i], right[i] = float32(int16(v))*scale, float32(int16(v>>16))*scale
+	}
+}
+
 // pcmBlock is how many samples are decoded at a time: the raw bytes never double the memory, and stay in the
 // processor's cache.
 const pcmBlock = 1 << 14
@@ -161,7 +179,17 @@ func (p pcm) read(in *infile.File, offset, n int64) ([]float32, error) {
 // readPlanes decodes n frames from an offset of the file to [channels][n].
 func (p pcm) readPlanes(in *infile.File, offset, n int64, channels int) ([][]float32, error) {
 	planes, at := newPlanes(channels, n), 0
-	frames := make([]float32, min(n, int64(pcmBlock/channels))*int64(channels))
+	block := min(n, int64(pcmBlock/channels)) * int64(channels)
+	if channels == 2 && p.kind == pcmSigned && p.bytes == 2 && !p.big { // what most files are
+		err := p.blocks(in, offset, 2*n, int(block), func(raw []byte) {
+			to := at + len(raw)/4
+			decodePairs16(planes[0][at:to], planes[1][at:to], raw)
+			at = to
+		})
+		return planes, err
+	}
+	frames := newSamples(block)
+	defer releaseSamples(frames)
 	err := p.blocks(in, offset, n*int64(channels), len(frames), func(raw []byte) {
 		x := frames[:len(raw)/p.bytes]
 		p.decode(x, raw)
@@ -171,15 +199,25 @@ func (p pcm) readPlanes(in *infile.File, offset, n int64, channels int) ([][]flo
 	return planes, err
 }
 
+// rawBlocks keeps the memory of blocks for the next file.
+var rawBlocks sync.Pool
+
 // blocks reads n samples from an offset of the file, a block of so many at a time.
 func (p pcm) blocks(in *infile.File, offset, n int64, block int, use func(raw []byte)) error {
-	raw := make([]byte, min(n, int64(block))*int64(p.bytes))
-	for end := offset + n*int64(p.bytes); offset < end; offset += int64(len(raw)) {
-		raw = raw[:min(int64(len(raw)), end-offset)]
+	memory, _ := rawBlocks.Get().(*[]byte)
+	if memory == nil {
+		memory = new([]byte)
+	}
+	defer rawBlocks.Put(memory)
+	size := int(min(n, int64(block))) * p.bytes
+	*memory = slices.Grow((*memory)[:0], size)
+	for end := offset + n*int64(p.bytes); offset < end; {
+		raw := (*memory)[:min(int64(size), end-offset)]
 		if k, err := in.ReadAt(raw, offset); err != nil && !(errors.Is(err, io.EOF) && k == len(raw)) {
 			return in.Error(err)
 		}
 		use(raw)
+		offset += int64(len(raw))
 	}
 	return nil
 }

@@ -15,6 +15,20 @@ func convert16(dst []float32, src []byte) int {
 	return n
 }
 
+// separate8x16 is convert8x16 of n pairs, a positive multiple of 8, and takes them apart.
+//
+//go:noescape
+func separate8x16(left, right *float32, src *byte, n int)
+
+// separate16 converts eight pairs at a time, takes them apart, and returns how many it did.
+func separate16(left, right []float32, src []byte) int {
+	n := min(len(left), len(right), len(src)/4) &^ 7
+	if n > 0 {
+		separate8x16(&left[0], &right[0], &src[0], n)
+	}
+	return n
+}
+
 // separate8 takes n pairs apart, a positive multiple of 8.
 //
 //go:noescape

@@ -31,6 +31,49 @@ loop:
 	JNZ loop
 	RET
 
+// func separate8x16(left, right *float32, src *byte, n int)
+//
+// SSE2 only.
+TEXT ·separate8x16(SB), NOSPLIT, $0-32
+	MOVQ left+0(FP), DI
+	MOVQ right+8(FP), DX
+	MOVQ src+16(FP), SI
+	MOVQ n+24(FP), CX
+	MOVL $0x38000000, AX // 2^-15
+	MOVL AX, X4
+	SHUFPS $0, X4, X4
+
+stereo:
+	// A pair is 32 bits, the left one in the lower half.
+	MOVOU (SI), X0
+	MOVOU 16(SI), X1
+	MOVO X0, X2
+	MOVO X1, X3
+	PSLLL $16, X0
+	PSLLL $16, X1
+	PSRAL $16, X0
+	PSRAL $16, X1
+	PSRAL $16, X2
+	PSRAL $16, X3
+	CVTPL2PS X0, X0
+	CVTPL2PS X1, X1
+	CVTPL2PS X2, X2
+	CVTPL2PS X3, X3
+	MULPS X4, X0
+	MULPS X4, X1
+	MULPS X4, X2
+	MULPS X4, X3
+	MOVUPS X0, (DI)
+	MOVUPS X1, 16(DI)
+	MOVUPS X2, (DX)
+	MOVUPS X3, 16(DX)
+	ADDQ $32, SI
+	ADDQ $32, DI
+	ADDQ $32, DX
+	SUBQ $8, CX
+	JNZ stereo
+	RET
+
 // func separate8(left, right, pairs *float32, n int)
 //
 // SSE2 only.

@@ -33,6 +33,36 @@ func TestDecode16(t *testing.T) {
 	}
 }
 
+// TestDecodePairs16: every value on both sides, every length, and nothing beyond it.
+func TestDecodePairs16(t *testing.T) {
+	var src []byte
+	for v := range 1 << 16 {
+		src = binary.LittleEndian.AppendUint16(src, uint16(v))
+		src = binary.LittleEndian.AppendUint16(src, uint16(7*v+3))
+	}
+	check := func(pairs []byte) {
+		n := len(pairs) / 4
+		want := make([]float32, 2*n)
+		plain16(want, pairs)
+		l, r, pl, pr := make([]float32, n+1), make([]float32, n+1), make([]float32, n+1), make([]float32, n+1)
+		decodePairs16(l[:n], r[:n], pairs)
+		plainPairs16(pl[:n], pr[:n], pairs)
+		equal(t, l, pl)
+		equal(t, r, pr)
+		for i := range n {
+			if l[i] != want[2*i] || r[i] != want[2*i+1] {
+				t.Fatalf("pair %d of %d is %v, %v, want %v", i, n, l[i], r[i], want[2*i:2*i+2])
+			}
+		}
+	}
+	check(src)
+	for n := range 40 {
+		for from := range 9 {
+			check(src[3*from : 3*from+4*n])
+		}
+	}
+}
+
 // TestSeparate: every length, and nothing beyond it.
 func TestSeparate(t *testing.T) {
 	for n := range 50 {

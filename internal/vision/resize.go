@@ -3,6 +3,7 @@ package vision
 import (
 	"fmt"
 	"math"
+	"sync"
 )
 
 // ResizeCrop is torchvision's Resize(size, BICUBIC) followed by CenterCrop(size) on a Pillow image, the
@@ -64,7 +65,7 @@ func resizeCrop(p source, size int) ([]uint8, error) {
 	width, height := ShortSide(p.Width, p.Height, size)
 	across := bicubic(p.Width, width, cropOffset(width, size), size)
 	down := bicubic(p.Height, height, cropOffset(height, size), size)
-	out := make([]uint8, p.Channels*size*size)
+	out := newPlanes(p.Channels * size * size)
 	turned := verticalFirst(p.Width, p.Height, width, height)
 	if turned { // rows for columns, and back
 		var t *Picture
@@ -87,6 +88,25 @@ func resizeCrop(p source, size int) ([]uint8, error) {
 		}
 	}
 	return out, nil
+}
+
+// planes keeps what was released.
+var planes sync.Pool
+
+// newPlanes returns n bytes, whatever they are.
+func newPlanes(n int) []uint8 {
+	if b, _ := planes.Get().(*[]uint8); b != nil && cap(*b) >= n {
+		return (*b)[:n]
+	}
+	return make([]uint8, n)
+}
+
+// Release gives the memory of ResizeCrop's result back for the next picture; it must not be used any more. It is a
+// matter of speed only.
+func Release(chw []uint8) {
+	if cap(chw) > 0 {
+		planes.Put(&chw)
+	}
 }
 
 // verticalFirst reports whether Pillow makes the vertical pass first: since version 13 where the height
