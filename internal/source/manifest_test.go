@@ -362,6 +362,7 @@ func FuzzManifest(f *testing.F) {
 	f.Add(byte(2), []byte("key\timage\tstart\n1\ti/1.jpg\t2\n1\t../x\t\n"))
 	f.Add(byte(0), []byte(`{"file_name":"i/1.jpg","label":[1,"b",2.5],"sync_offset":-1e3,"text":"t/3.txt"}`))
 	f.Add(byte(1), []byte("caption,caption,id\n\"a\"\"b\",caf\xe9,1\n,,1\n"))
+	f.Add(byte(1), []byte("id,accel,gyroscope_path,imu,start\n1,i/1.jpg,t/3.txt,,2\n2,i/1.jpg,../x,,\n3,,t/3.txt,,\n4,i/1.jpg,i/1.jpg,,\n"))
 	root := dogs(f)
 	f.Fuzz(func(t *testing.T, kind byte, data []byte) {
 		name := filepath.Join(root, "m"+[]string{".jsonl", ".csv", ".tsv"}[int(kind)%3])
@@ -376,8 +377,10 @@ func FuzzManifest(f *testing.F) {
 		check(t, l)
 		for _, s := range l.Samples {
 			for _, p := range s.Parts {
-				if s.Problem == "" && p.Path != "" && !filepath.IsLocal(filepath.FromSlash(p.Path)) {
-					t.Errorf("%s leads out of the folder", p.Path)
+				for _, name := range []string{p.Path, p.Gyro} {
+					if s.Problem == "" && name != "" && !filepath.IsLocal(filepath.FromSlash(name)) {
+						t.Errorf("%s leads out of the folder", name)
+					}
 				}
 			}
 		}

@@ -1,6 +1,13 @@
 package source
 
-import "testing"
+import (
+	"io/fs"
+	"slices"
+	"strings"
+	"testing"
+
+	"prep/internal/sample"
+)
 
 func TestPairsBesideEachOther(t *testing.T) {
 	root := t.TempDir()
@@ -92,4 +99,43 @@ func TestPairsLabelsOfFolders(t *testing.T) {
 dog bark/1 [dog bark] audio=dog bark/1.wav text="a sound of dog bark"
 train/rain/2 [rain] audio=train/rain/audio/2.wav text=train/rain/text/2.txt
 `)
+}
+
+// Whatever files are called: no sample twice, no file in two, and a recording's two files together.
+func FuzzPairs(f *testing.F) {
+	for _, names := range []string{
+		"images/a.jpg\nimu/a_accel.csv\nimu/a_gyro.csv", "b/Accelerometer.csv\nb/Gyroscope.csv\nb/TotalAcceleration.csv\nb/Gravity.csv",
+		"imu/accel.npy\nimu/gyro.npy\nimu/imu.csv", "accel/1.csv\ngyro/1.csv\nimu/1.csv", "imu/imu/acc.csv\nimu/imu/gyr.csv\nacc.csv\ngyr.csv",
+		"x.jpg\nimages/x.jpg\nframes/x.png\nx.txt", "acc/gyro.csv\nacc/acc.csv\n_acc.csv\n-gyr.csv\n.acc.csv",
+	} {
+		f.Add(names)
+	}
+	f.Fuzz(func(t *testing.T, names string) {
+		tr := &tree{}
+		for name := range strings.SplitSeq(names, "\n") {
+			if fs.ValidPath(name) && name != "." {
+				tr.files = append(tr.files, treeFile{name, 1})
+			}
+		}
+		slices.SortFunc(tr.files, func(a, b treeFile) int { return strings.Compare(a.name, b.name) })
+		tr.files = slices.CompactFunc(tr.files, func(a, b treeFile) bool { return a.name == b.name })
+		l, err := listPairs(t.Context(), tr, Options{FolderLabels: true})
+		if err != nil {
+			wantInput(t, err)
+			return
+		}
+		used := map[string]bool{}
+		for i := range l.Samples {
+			for _, p := range l.Samples[i].Parts {
+				for _, name := range []string{p.Path, p.Gyro} {
+					if name != "" && p.Modality != sample.Audio && used[name] { // a video's sound is the video
+						t.Errorf("%s is in two samples", name)
+					}
+					used[name] = true
+				}
+			}
+		}
+		finish(l)
+		check(t, l)
+	})
 }

@@ -80,8 +80,11 @@ func check(t testing.TB, l *Listing) {
 			if j > 0 && s.Parts[j-1].Modality >= p.Modality {
 				t.Errorf("%s: parts are not in the order of modalities", s.Key)
 			}
-			if !utf8.ValidString(p.Path) || !utf8.ValidString(p.Text) {
-				t.Errorf("%s: part is not UTF-8: %q %q", s.Key, p.Path, p.Text)
+			if !utf8.ValidString(p.Path) || !utf8.ValidString(p.Gyro) || !utf8.ValidString(p.Text) {
+				t.Errorf("%s: part is not UTF-8: %q %q %q", s.Key, p.Path, p.Gyro, p.Text)
+			}
+			if p.Gyro != "" && (p.Modality != sample.IMU || p.Path == "" || p.Path == p.Gyro) {
+				t.Errorf("%s: a gyroscope's file of its own: %+v", s.Key, p)
 			}
 			if (p.Path == "") == (p.Text == "") {
 				t.Errorf("%s: a part has either path or text: %+v", s.Key, p)

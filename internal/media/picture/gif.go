@@ -1,7 +1,6 @@
 package picture
 
 import (
-	"compress/lzw"
 	"encoding/binary"
 	"errors"
 	"image"
@@ -123,17 +122,6 @@ func (s *subBlocks) ReadByte() (byte, error) {
 	return v, nil
 }
 
-func (s *subBlocks) Read(p []byte) (int, error) {
-	for i := range p {
-		v, err := s.ReadByte()
-		if err != nil {
-			return i, err
-		}
-		p[i] = v
-	}
-	return len(p), nil
-}
-
 func decodeGIF(_ *Decoder, data []byte, o Options, info *Info) (*vision.Picture, error) {
 	f, err := readGIF(data)
 	if err != nil {
@@ -144,7 +132,7 @@ func decodeGIF(_ *Decoder, data []byte, o Options, info *Info) (*vision.Picture,
 		return nil, err
 	}
 	codeSize := int(f.data[0])
-	if codeSize < 2 || codeSize > 8 {
+	if codeSize < 2 || codeSize > 11 {
 		return nil, fault.Corruptf("corrupt_picture", "GIF: a code size of %d bits, want 2 to 8", codeSize)
 	}
 	// A code of 12 bits stands for 4096 pixels at the most: a frame that promises more than that is not
@@ -153,8 +141,7 @@ func decodeGIF(_ *Decoder, data []byte, o Options, info *Info) (*vision.Picture,
 		return nil, fault.Corruptf("truncated", "GIF: the frame has %d x %d pixels, and %d bytes cannot hold them; fetch the file again", f.w, f.h, len(data))
 	}
 	indices := make([]uint8, f.w*f.h)
-	r := lzw.NewReader(&subBlocks{b: f.data[1:]}, lzw.LSB, codeSize)
-	if n, err := io.ReadFull(r, indices); err != nil {
+	if n, err := gifCodes(indices, &subBlocks{b: f.data[1:]}, codeSize); err != nil {
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			return nil, fault.Corruptf("truncated", "GIF: the data ends after %d of %d pixels; fetch the file again", n, len(indices))
 		}

@@ -156,6 +156,46 @@ def gif(name, frame, transparent=None, local=False, interlaced=False):
         b += bytes([len(data[i:i + 255])]) + data[i:i + 255]
     put(name, b + b"\0;")
 
+def sized_gif(name, image, size, clear=True):
+    """A GIF with codes of more than 8 bits an index, which the specification does not have, or without a first clear code."""
+    import struct
+    index = np.asarray(image).flatten().tolist()
+    held = n = 0
+    data, table, width, free = bytearray(), {}, size + 1, (1 << size) + 2
+    def code(c):
+        nonlocal held, n
+        held |= c << n
+        n += width
+        while n >= 8:
+            data.append(held & 255)
+            held, n = held >> 8, n - 8
+    if clear:
+        code(1 << size)
+    word = ()
+    for v in index:
+        longer = word + (v,)
+        if len(longer) == 1 or longer in table:
+            word = longer
+            continue
+        code(table[word] if len(word) > 1 else word[0])
+        if free < 4096:
+            table[longer] = free
+            free += 1
+            width = min(12, max(width, (free - 1).bit_length()))
+        word = (v,)
+    code(table[word] if len(word) > 1 else word[0])
+    width = min(12, max(width, free.bit_length())) if free < 4096 else 12
+    code((1 << size) + 1)
+    data.append(held & 255)
+    palette = bytes(image.getpalette())[:768].ljust(768, b"\0")
+    b = b"GIF89a" + struct.pack("<HHBBB", *image.size, 0xf7, 0, 0) + palette + b"\x2c" + struct.pack("<HHHHB", 0, 0, *image.size, 0) + bytes([size])
+    for i in range(0, len(data), 255):
+        b += bytes([len(data[i:i + 255])]) + data[i:i + 255]
+    put(name, b + b"\0;")
+
+sized_gif("codes9.gif", im.quantize(64), 9)
+sized_gif("codes11.gif", im.quantize(200), 11)
+sized_gif("codes8.gif", im.quantize(64), 8, clear=False)
 gif("offset.gif", (5, 4, 20, 10))
 gif("offset_transparent.gif", (5, 4, 20, 10), transparent=7)
 gif("transparent_local.gif", (0, 0, 40, 30), transparent=3, local=True)
