@@ -99,7 +99,7 @@ func (s *session) doctor(c *cli.Context) error {
 	plugin := pjrtPlugin(c.Context)
 	list := []finding{
 		{"processor", true, fmt.Sprintf("%s, %d cores in use", cpuid.CPU.BrandName, runtime.GOMAXPROCS(0)), "ingest works on one sample a core; --workers changes it"},
-		{"SIMD", strings.Contains(experiment(), "simd"), simdState(), "the transforms of sound and pictures are faster"},
+		{"SIMD", strings.Contains(experiment(), "simd"), simdState(), "the transform and the metrics of sound are faster"},
 		{"ffmpeg", tools.Version(c.Context) != "", orMissing(tools.FFmpeg, tools.Version(c.Context), "install ffmpeg, or name one in PREP_FFMPEG"), "video, AAC, Opus, WebM, AMR and whatever else it reads"},
 		{"ffprobe", tools.FFprobe != "", orMissing(tools.FFprobe, "", "comes with ffmpeg"), "start times of any container; MP4 is read without it"},
 		{"libjpeg-turbo", tools.Turbo != nil, foundOr(tools.Turbo != nil, "libturbojpeg, opened at run time", "Debian: libturbojpeg0"), "JPEG pixels equal to Pillow's, and faster; without it Go decodes, half a level off on average"},
@@ -159,7 +159,7 @@ func simdState() string {
 	if strings.Contains(experiment(), "simd") {
 		return "the processor has " + level + ", and this build uses it"
 	}
-	return "the processor has " + level + "; this build does not use it (build with GOEXPERIMENT=simd)"
+	return "the processor has " + level + "; this build uses it only in part (build with GOEXPERIMENT=simd)"
 }
 
 // experiment is the GOEXPERIMENT setting of the build.

@@ -36,7 +36,6 @@ const (
 	column    = 16 // bytes of a column of a group: 4 rows of r g b and an idle byte
 	block     = 16 // columns that the vertical pass may finish at once
 	loadBytes = 16 // what a load takes of a row, of which it uses 12: 4 pixels
-	slack     = 16 // elements of digits that may be loaded beyond the last
 )
 
 // taps are the weights of a pass: output sample i is made of quads[i] quads (or groups) of the input from
@@ -52,7 +51,7 @@ func (k *lanesKernel) newTaps(w *weights) *taps {
 	n := len(w.first)
 	longest := (w.stride + 3 + 3) / 4
 	t := &taps{start: make([]int32, n), quads: make([]int32, n), perItem: k.digits * longest}
-	t.digits = make([]uint32, t.perItem*n+slack)
+	t.digits = make([]uint32, t.perItem*n)
 	for i := range n {
 		from := int(w.first[i] - w.first[0])
 		skip := from % 4

@@ -276,12 +276,18 @@ func BenchmarkResizeCrop(b *testing.B) {
 		width, height int
 	}{{"500x375", 500, 375}, {"2000x1500", 2000, 1500}} {
 		p := noise(s.width, s.height, 3, 1)
-		b.Run(s.name, func(b *testing.B) {
-			for b.Loop() {
-				if _, err := ResizeCrop(p, 224); err != nil {
-					b.Fatal(err)
+		for _, r := range resamplers() {
+			b.Run(s.name+"/"+r.name, func(b *testing.B) {
+				defer func(v []resampler) { vectors = v }(vectors)
+				vectors = []resampler{r}
+				for b.Loop() {
+					chw, err := ResizeCrop(p, 224)
+					if err != nil {
+						b.Fatal(err)
+					}
+					Release(chw)
 				}
-			}
-		})
+			})
+		}
 	}
 }
