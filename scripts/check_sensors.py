@@ -13,7 +13,8 @@ with numpy and Pillow alone, from
   LLVIP      ImageBind's pull request 73: one channel of grey, resized and cropped as pictures are
   Ego4D      its page on IMU data: canonical time in ms, m/s2 and rad/s; times may repeat and go back
 
-and Pillow resizes. Ends with an error when one value is off by more than is said beside it.
+and Pillow resizes. A telephone's recording in two files is drawn through its points by numpy. Ends with an error when
+one value is off by more than is said beside it.
 """
 import json
 import math
@@ -252,11 +253,39 @@ def check_ego(prep, work):
         compare(f"Ego4D {key[:8]} at {key.split('_')[1]} ms, {hz} Hz", stored[key]["imu"], want, 5e-6 if hz < HZ else 5e-5, "")
 
 
+# --- two files of one recording
+
+def check_two(prep, work):
+    """As Sensor Logger writes them: nanoseconds since 1970, axes z, y, x, each sensor at its own times. Each is drawn
+    through its own points; the window is the middle of what both have."""
+    begin = 1_700_000_000_000_000_000
+    wanted = []
+    times = []
+    for name, hz, late, seconds in (("TotalAcceleration", 99.3, 0.0, 14), ("Gyroscope", 207.9, 1.7, 15)):
+        n = int(hz * seconds)
+        ns = begin + np.round(1e9 * (late + np.arange(n) / hz + RNG.uniform(0, 0.3, n) / hz)).astype(np.int64)
+        t = (ns - begin) / 1e9
+        v = np.round(np.stack([np.sin(2 * t), np.cos(5 * t), 9.81 + 0 * t], 1), 6)
+        rows = [f"{a},{b:.9f},{z:.6f},{y:.6f},{x:.6f}" for a, b, (x, y, z) in zip(ns, t, v)]
+        put(f"{work}/two/walk/{name}.csv", "\n".join(["time,seconds_elapsed,z,y,x"] + rows) + "\n")
+        wanted.append(v)
+        times.append(ns)
+    put(f"{work}/two/walk/Gravity.csv", "time,seconds_elapsed,z,y,x\n")
+    # A double keeps times since 1970 to a quarter of a microsecond.
+    t = [ns.astype(np.float64) * 1e-9 for ns in times]
+    start = (max(a[0] for a in t) + min(a[-1] for a in t)) / 2 - CLIP / 2
+    grid = start + np.arange(int(CLIP * HZ)) / HZ
+    want = np.stack([np.interp(grid, a, v[:, c]) for a, v in zip(t, wanted) for c in range(3)])
+    stored = ingest(prep, f"{work}/two", f"{work}/two-out")
+    compare("two files, 99 and 208 Hz", stored["walk"]["imu"], want, 1e-5, "")
+
+
 def main():
     with tempfile.TemporaryDirectory() as work:
         check_sun(sys.argv[1], work)
         check_llvip(sys.argv[1], work)
         check_ego(sys.argv[1], work)
+        check_two(sys.argv[1], work)
     sys.exit(f"off by too much: {', '.join(BAD)}" if BAD else 0)
 
 

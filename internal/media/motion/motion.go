@@ -511,6 +511,7 @@ func motionCSV(data []byte, o Options) (*numbers, error) {
 		}
 	}
 	var fields [][]byte
+	var point byte // that numbers are written with; 0 not known yet
 	for number := first; len(rest) > 0; number++ {
 		line, rest = nextLine(rest)
 		if comma != '\t' {
@@ -539,6 +540,16 @@ func motionCSV(data []byte, o Options) (*numbers, error) {
 				field = fields[i]
 			}
 			v, ok := parseNumber(field)
+			switch at := bytes.IndexByte(field, ','); {
+			case ok && point == 0 && bytes.IndexByte(field, '.') >= 0:
+				point = '.'
+			case !ok && at >= 0 && point != '.' && comma != ',' && bytes.IndexByte(field, '.') < 0: // 0,25
+				if v, ok = parseNumber(bytes.Replace(field, []byte{','}, []byte{'.'}, 1)); ok {
+					point = ','
+				}
+			case ok && point == ',' && bytes.IndexByte(field, '.') >= 0:
+				ok = false
+			}
 			if !ok && i == places[timeChannel] && (t.timeUnit != "" || len(t.columns[i]) == 0) {
 				if v, ok = parseDate(field); ok {
 					t.timeUnit = "date"
@@ -548,8 +559,8 @@ func motionCSV(data []byte, o Options) (*numbers, error) {
 			}
 			if !ok {
 				hint := ""
-				if comma != ',' && bytes.IndexByte(field, ',') >= 0 {
-					hint = "; write it with a point"
+				if point != 0 && bytes.ContainsAny(field, ",.") {
+					hint = fmt.Sprintf(" (those before it have a %q)", point)
 				}
 				return nil, fault.Corruptf("corrupt_motion", "CSV:%d: %s %q is no number%s", number, plainShown(names[i]), clip(bytes.TrimSpace(field), 40), hint)
 			}

@@ -81,6 +81,8 @@ func TestDecodeMotion(t *testing.T) {
 		{"a message of ROS", motionTable("%time,field.header.seq,field.header.stamp,field.angular_velocity.x,field.angular_velocity.y,field.angular_velocity.z,field.linear_acceleration.x,field.linear_acceleration.y,field.linear_acceleration.z\n", "%[1]g,7,0,%[5]g,%[6]g,%[7]g,%[2]g,%[3]g,%[4]g\n", 1e9), motion.Options{}, "", "", true},
 		{"SensorLog", motionTable("loggingTime(txt),accelerometerAccelerationX(G),accelerometerAccelerationY(G),accelerometerAccelerationZ(G),gyroRotationX(rad/s),gyroRotationY(rad/s),gyroRotationZ(rad/s)\n", "1970-01-01T01:00:%012.9[1]f+01:00,%[2]g,%[3]g,%[4]g,%[5]g,%[6]g,%[7]g\n", 1), motion.Options{TimeUnit: "ms"}, "g", "rad/s", true},
 		{"dates", motionTable("timestamp,ax,ay,az,gx,gy,gz\n", "1970/01/01 00:00:%012.9f,%g,%g,%g,%g,%g,%g\n", 1), motion.Options{}, "", "", true},
+		{"decimal commas", strings.ReplaceAll(motionTable("t;ax;ay;az;gx;gy;gz\n", strings.ReplaceAll(seven, ",", ";"), 1), ".", ","), motion.Options{}, "", "", true},
+		{"decimal commas and tabs", strings.ReplaceAll(motionTable("t\tax\tay\taz\tgx\tgy\tgz\n", "%.6e\t%.6e\t%.6e\t%.6e\t%.6e\t%.6e\t%.6e\n", 1), ".", ","), motion.Options{}, "", "", true},
 		{"no header", motionTable("", "9,"+seven, 1), motion.Options{Columns: strings.Fields("1 2 3 4 5 6 7")}, "", "", true},
 		{"no times", motionTable("ax,ay,az,gx,gy,gz\n", "%[2]g,%[3]g,%[4]g,%[5]g,%[6]g,%[7]g\n", 1), motion.Options{Rate: 200}, "", "", false},
 		{"NPY [n,6]", string(readMotion(t, "n6.npy")), motion.Options{Rate: 200}, "", "", false},
@@ -248,7 +250,10 @@ func TestMalformedMotion(t *testing.T) {
 		{"no times in the rows", header + ",2,3,4,5,6,7\n,2,3,4,5,6,7\n", motion.Options{}, corrupt, "too_few_rows", "0 of 2"},
 		{"a word", header + "1,2,3,4,5,6,7\n1.01,2,3,fast,5,6,7\n", motion.Options{}, corrupt, "corrupt_motion", `CSV:3: az "fast"`},
 		{"commas within numbers", header + "0,5,1,5,2,5,3,5,4,5,5,5,6,5\n", motion.Options{}, corrupt, "corrupt_motion", "CSV:2: 14 fields under 7 names"},
-		{"commas within numbers, semicolons between", strings.ReplaceAll(header, ",", ";") + "0,5;1;2;3;4;5;6\n", motion.Options{}, corrupt, "corrupt_motion", "with a point"},
+		{"points and commas within numbers", strings.ReplaceAll(header, ",", ";") + "0,5;1;2;3;4;5;6\n0.51;1;2;3;4;5;6\n", motion.Options{}, corrupt, "corrupt_motion", `CSV:3: t "0.51" is no number (those before it have a ',')`},
+		{"commas and points within numbers", strings.ReplaceAll(header, ",", ";") + "0.5;1;2;3;4;5;6\n0,51;1;2;3;4;5;6\n", motion.Options{}, corrupt, "corrupt_motion", `CSV:3: t "0,51" is no number (those before it have a '.')`},
+		{"a point and a comma within a number", strings.ReplaceAll(header, ",", ";") + "1.000,5;1;2;3;4;5;6\n", motion.Options{}, corrupt, "corrupt_motion", `"1.000,5" is no number`},
+		{"commas between thousands", strings.ReplaceAll(header, ",", ";") + "1,600,000;1;2;3;4;5;6\n", motion.Options{}, corrupt, "corrupt_motion", `"1,600,000" is no number`},
 		{"a number among dates", header + "2026-01-01T00:00:00,1,2,3,4,5,6\n12,1,2,3,4,5,6\n", motion.Options{}, corrupt, "corrupt_motion", `CSV:3: t "12"`},
 		{"a date among numbers", header + "12,1,2,3,4,5,6\n2026-01-01T00:00:00,1,2,3,4,5,6\n", motion.Options{}, corrupt, "corrupt_motion", "CSV:3: t"},
 		{"UTF-16", "\xff\xfet\x00,\x00", motion.Options{}, corrupt, "not_motion", "UTF-16"},
@@ -294,6 +299,7 @@ func FuzzDecodeMotion(f *testing.F) {
 		f.Add(readMotion(f, name), byte(1))
 	}
 	f.Add([]byte("time,seconds_elapsed,z,y,x\n1e18,0,3,2,1\n1.01e18,0.01,3,2,1\n"), byte(2))
+	f.Add([]byte("t;x;y;z\n0,1;1;2,5;3\n0,2;1;2;3,25E0\n"), byte(1))
 	f.Fuzz(func(t *testing.T, data []byte, sensor byte) {
 		s := motion.Sensor(sensor % 3)
 		m, err := motion.Decode(t.Context(), data, motion.Options{Rate: 400, Sensor: s})
