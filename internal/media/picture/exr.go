@@ -27,22 +27,21 @@ func (c exrChannel) bytes() int64 {
 	return 4
 }
 
-// exrCompression names the compressions by their number and says how many lines a block of each has; 0
-// lines are those that are not read.
+// exrCompression names the compressions by their number and says how many lines a block of each has.
 var exrCompression = []struct {
 	name  string
 	lines int64
 }{
 	{"none", 1}, {"RLE", 1}, {"ZIPS", 1}, {"ZIP", 16},
-	{"PIZ", 32}, {"PXR24", 16}, {"B44", 32}, {"B44A", 32}, {"DWAA", 0}, {"DWAB", 0},
+	{"PIZ", 32}, {"PXR24", 16}, {"B44", 32}, {"B44A", 32}, {"DWAA", 32}, {"DWAB", 256},
 }
 
 // exrPartsMax bounds the parts of a file: a rendering with a part for each of its layers has dozens.
 const exrPartsMax = 256
 
 // decodeEXR reads one channel of an OpenEXR file (openexr.com, "OpenEXR File Layout"), of scan lines or tiles,
-// of one part or several, uncompressed or by any compression but DWA: what depth comes in. Of several channels
-// it takes Z, depth, Y, V, R, or one whose last part has such a name (View Layer.Depth.Z), in that order and of
+// of one part or several, uncompressed or by any compression (of DWA the channels that it keeps without loss, as Z):
+// what depth comes in. Of several channels it takes Z, depth, Y, V, R, or one whose last part has such a name (View Layer.Depth.Z), in that order and of
 // the first part that has it; otherwise there must be only one. Of a file with levels it takes the full size.
 // Lines outside the display window are kept: the data window is the map.
 func decodeEXR(data []byte, maxPixels int64) (*Grid, error) {
@@ -146,12 +145,8 @@ func (h *exrHeader) decode(chosen int, maxPixels int64) (*Grid, error) {
 	if err := admitGrid(format, width, height, maxPixels); err != nil {
 		return nil, err
 	}
-	if h.compression >= len(exrCompression) || exrCompression[h.compression].lines == 0 {
-		name := "an unknown kind"
-		if h.compression < len(exrCompression) {
-			name = exrCompression[h.compression].name
-		}
-		return nil, fault.Unsupportedf("unsupported_grid", "OpenEXR: compression by %s is not read; save it with ZIP, PIZ or none", name)
+	if h.compression >= len(exrCompression) {
+		return nil, fault.Unsupportedf("unsupported_grid", "OpenEXR: compression by an unknown kind (%d) is not read; save it with ZIP, PIZ or none", h.compression)
 	}
 	tiled := h.kind == "tiledimage"
 	size := [2]int64{width, exrCompression[h.compression].lines} // of a block
@@ -200,6 +195,9 @@ func (h *exrHeader) decode(chosen int, maxPixels int64) (*Grid, error) {
 			seen[at] = true
 		}
 		lines, err := h.unpack(packed, chosen, r)
+		if fault.KindOf(err) == fault.Unsupported {
+			return nil, fault.Unsupportedf("unsupported_grid", "OpenEXR: %w", err)
+		}
 		if err != nil {
 			return nil, fault.Corruptf("corrupt_grid", "OpenEXR: block %d of %d at byte %d: %w", b, blocks, offset, err)
 		}

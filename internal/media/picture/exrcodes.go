@@ -53,6 +53,8 @@ func (h *exrHeader) unpack(b []byte, channel int, r rectangle) (exrLines, error)
 		plane.pix, err = exrPXR24(b, h.channels, channel, r)
 	case 6, 7:
 		plane.pix, err = exrB44(b, h.channels, channel, r)
+	case 8, 9:
+		plane.pix, err = exrDWA(b, h.channels, channel, r)
 	default:
 		err = errEXRSize
 	}

@@ -46,6 +46,7 @@ func TestDecodeGrid(t *testing.T) {
 		{"f32_zip.exr", real, 32, true}, {"f16_zips.exr", real, 16, true}, {"f32_rle.exr", real, 32, true},
 		{"f32_none.exr", real, 32, true}, {"u32_rgbz.exr", whole, 32, false}, {"f32_piz.exr", real, 32, true},
 		{"f32_pxr24.exr", real, 32, true}, {"f32_b44.exr", real, 32, true}, {"f16_piz_tiles.exr", real, 16, true}, {"f32_parts.exr", real, 32, true},
+		{"dwaa.exr", real, 32, true}, {"dwab_tiles.exr", real, 32, true},
 		{"u16.pgm", whole, 16, false}, {"little.pfm", real, 32, true}, {"big.pfm", real, 32, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -110,6 +111,8 @@ func TestMalformedGrids(t *testing.T) {
 	png, tif, npy, exr := readGrid(t, "u16.png"), readGrid(t, "u16_none.tif"), readGrid(t, "f32.npy"), readGrid(t, "f32_zip.exr")
 	tiles, lzw, none, pgm, pfm := readGrid(t, "f32_tiles.tif"), readGrid(t, "u16_lzw.tif"), readGrid(t, "f32_none.exr"), readGrid(t, "u16.pgm"), readGrid(t, "little.pfm")
 	piz, pxr := readGrid(t, "f32_piz.exr"), readGrid(t, "f32_pxr24.exr")
+	dwa := readGrid(t, "dwaa.exr")
+	dwaBlock := bytes.Index(dwa, []byte("\x02\x00\x00\x00\x00\x00\x00\x00"+"\x80\x1a")) // version 2, and the 6784 bytes of its 32 lines
 	window := bytes.Index(exr, []byte("dataWindow\x00box2i\x00")) + len("dataWindow\x00box2i\x00") + 4
 	// The offset of a tag's value in a little-endian TIFF file.
 	tag := func(data []byte, tag uint16) int {
@@ -173,7 +176,13 @@ func TestMalformedGrids(t *testing.T) {
 		{"NPY: a vector", append(npyHead("{'descr': '|u1', 'fortran_order': False, 'shape': (4,), }"), 1, 2, 3, 4), unsupported, "unsupported_grid", "[height, width]"},
 		{"NPY: named fields", append(npyHead("{'descr': [('a', '|u1'), ('b', '|u1')], 'fortran_order': False, 'shape': (1, 2), }"), 1, 2, 3, 4), unsupported, "unsupported_grid", "named fields"},
 
-		{"EXR: DWA", readGrid(t, "dwaa.exr"), unsupported, "unsupported_grid", "DWAA"},
+		{"EXR: DWA with loss", readGrid(t, "dwaa_lossy.exr"), unsupported, "unsupported_grid", "the channel Y is kept as a picture's"},
+		{"EXR: DWA of another version", splice(dwa, dwaBlock, "\x03"), unsupported, "unsupported_grid", "version 3 of DWA"},
+		{"EXR: DWA with rules that end early", splice(dwa, dwaBlock+88, "\xff\xff"), corrupt, "corrupt_grid", "rules for channels"},
+		{"EXR: DWA with a rule without an end", splice(splice(dwa, dwaBlock+88, "\x06"), dwaBlock+90, "RRRR"), corrupt, "corrupt_grid", "rules for channels"},
+		{"EXR: DWA of another size", splice(dwa, dwaBlock+8, "\x01\x02"), corrupt, "corrupt_grid", "another size"},
+		{"EXR: DWA packed beyond its block", splice(dwa, dwaBlock+16, "\xff\xff\xff"), corrupt, "corrupt_grid", "another size"},
+		{"EXR: an unknown compression", splice(exr, bytes.Index(exr, []byte("compression\x00compression\x00"))+28, "\x0a"), unsupported, "unsupported_grid", "unknown kind (10)"},
 		{"EXR: PIZ cut short", splice(piz, len(piz)-1400, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"), corrupt, "corrupt_grid", "block"},
 		{"EXR: PXR24 damaged", splice(pxr, len(pxr)-40, "\xff\xff\xff\xff\xff\xff"), corrupt, "corrupt_grid", "block"},
 		{"EXR: a part without its number of blocks", bytes.ReplaceAll(readGrid(t, "f32_parts.exr"), []byte("chunkCount"), []byte("chunkcount")), corrupt, "corrupt_grid", "chunkCount"},

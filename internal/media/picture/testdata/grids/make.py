@@ -47,6 +47,7 @@ exr("f32_piz.exr", OpenEXR.PIZ_COMPRESSION, Z=real)
 exr("f32_pxr24.exr", OpenEXR.PXR24_COMPRESSION, Z=real, A=real.astype(np.float16))
 exr("f32_b44.exr", OpenEXR.B44_COMPRESSION, A=real.astype(np.float16), Z=real)
 exr("dwaa.exr", OpenEXR.DWAA_COMPRESSION, Z=real)
+exr("dwaa_lossy.exr", OpenEXR.DWAA_COMPRESSION, Y=real)  # refused
 
 def tiles(compression, mode=OpenEXR.ONE_LEVEL):
     t = OpenEXR.TileDescription()
@@ -54,6 +55,7 @@ def tiles(compression, mode=OpenEXR.ONE_LEVEL):
     return {"compression": compression, "type": OpenEXR.tiledimage, "tiles": t}
 
 OpenEXR.File(tiles(OpenEXR.PIZ_COMPRESSION), {"Z": real.astype(np.float16), "A": real}).write("f16_piz_tiles.exr")
+OpenEXR.File(tiles(OpenEXR.DWAB_COMPRESSION), {"A": real.astype(np.float16), "R": real.astype(np.float16), "id.X": whole.astype(np.uint32), "Depth.Z": real, "Normal.Y": real}).write("dwab_tiles.exr")
 OpenEXR.File([
     OpenEXR.Part({"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}, {"A": real, "B": real}, name="colour"),
     OpenEXR.Part(tiles(OpenEXR.ZIP_COMPRESSION), {"Depth.Z": real}, name="depth"),
