@@ -1,3 +1,5 @@
+//go:build !scalar
+
 package filters
 
 import "golang.org/x/sys/cpu"

@@ -1,3 +1,5 @@
+//go:build !scalar
+
 #include "textflag.h"
 
 // The frame of both functions: each coefficient eight times, restless, and eight samples of each segment, turned.

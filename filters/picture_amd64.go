@@ -1,3 +1,5 @@
+//go:build !scalar
+
 package filters
 
 // Integers: whatever the order of the sums, they are those of the plain loops. SSE2, which every amd64 processor has.

@@ -1,3 +1,5 @@
+//go:build !scalar
+
 #include "textflag.h"
 
 // Coefficients of L = (19595 R + 38470 G + 7471 B + 32768) >> 16 as pairs of signed 16-bit words. 38470 is none of

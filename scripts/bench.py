@@ -7,7 +7,8 @@
 What is not installed is left out and said so. Every work is done by prep and by its peers in turn, several
 rounds, one thread each, and the least CPU time of each counts (CPU time of the whole process: garbage
 collection, page faults and system calls included). Outputs are dropped at once on both sides. Builds: with
-GOEXPERIMENT=simd and without; --build simd|plain for one. The inputs are made from a fixed seed: 10 s of
+GOEXPERIMENT=simd, without, and with the build tag scalar, which has no vector kernels, as on processors of other
+kinds; --build simd|plain|scalar for one. The inputs are made from a fixed seed: 10 s of
 44.1 kHz stereo, 16 bits, and captions of 20 to 120 characters. Ratios of 0.8 to 1.25 are ties on a noisy
 machine. docs/bench.md has what it printed, and what the works are.
 """
@@ -138,7 +139,8 @@ def least(f, readings=40, at_least=2_000_000):
 class Prep:
     def __init__(self, folder, build):
         program = f"{folder}/bench-{build}"
-        subprocess.run(["go", "build", "-o", program, "./scripts/bench"], cwd=ROOT, check=True,
+        tags = ["-tags", "scalar"] if build == "scalar" else []
+        subprocess.run(["go", "build", *tags, "-o", program, "./scripts/bench"], cwd=ROOT, check=True,
                        env=dict(os.environ, GOEXPERIMENT="simd" if build == "simd" else ""))
         self.process = subprocess.Popen([program, f"{folder}/a.wav", f"{folder}/captions.json"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.name = f"prep ({self.process.stdout.readline().strip()})"
@@ -182,13 +184,13 @@ def start(folder, rounds):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--rounds", type=int, default=5)
-    p.add_argument("--build", choices=["both", "simd", "plain"], default="both")
+    p.add_argument("--build", choices=["all", "simd", "plain", "scalar"], default="all")
     p.add_argument("--only", help="one work")
     a = p.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         pcm = write_inputs(folder)
         works, texts = peers(folder, pcm)
-        builds = [Prep(folder, b) for b in ("simd", "plain") if a.build in (b, "both")]
+        builds = [Prep(folder, b) for b in ("simd", "plain", "scalar") if a.build in (b, "all")]
         model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "") if os.path.exists("/proc/cpuinfo") else ""
         print(f"\n{platform.machine()} {model}, Python {platform.python_version()}, " + ", ".join(
             f"{n} {sys.modules[n].__version__}" for n in ("numpy", "soxr", "torch", "torchaudio", "lhotse") if hasattr(sys.modules.get(n), "__version__")))

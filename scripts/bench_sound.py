@@ -62,6 +62,7 @@ def scipy_wav(path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--simd", action="store_true", help="build prep's side with GOEXPERIMENT=simd")
+    parser.add_argument("--scalar", action="store_true", help="build it without vector kernels, as for processors of other kinds")
     parser.add_argument("--only", nargs="+", choices=KINDS, default=KINDS, help="these kinds of files")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
@@ -90,7 +91,8 @@ def main():
         env = dict(os.environ, PREP_BENCH_SOUND=os.pathsep.join(path.values()))
         if args.simd:
             env["GOEXPERIMENT"] = "simd"
-        subprocess.run(["go", "test", "-c", "-o", binary, "./internal/media"], cwd=HERE, env=env, check=True)
+        tags = ["-tags", "scalar"] if args.scalar else []
+        subprocess.run(["go", "test", "-c", *tags, "-o", binary, "./internal/media"], cwd=HERE, env=env, check=True)
 
         best = {}
         for _ in range(ROUNDS):

@@ -1,3 +1,5 @@
+//go:build !scalar
+
 #include "textflag.h"
 
 // What is done to the two channels of a frame when they have been decoded, four samples at a time. SSE2 only,

@@ -1,3 +1,5 @@
+//go:build !scalar
+
 #include "textflag.h"
 
 // func convert8x16(dst *float32, src *byte, n int)

@@ -1,3 +1,5 @@
+//go:build !scalar
+
 #include "textflag.h"
 
 // Of four pixels r g b: the pairs of pixels 0 and 1 in 16 bits, r r g g b b - -.

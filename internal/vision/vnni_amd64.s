@@ -1,3 +1,5 @@
+//go:build !scalar
+
 #include "textflag.h"
 
 // Of four pixels r g b: the four r, the four g, the four b.

@@ -1,3 +1,5 @@
+//go:build !scalar
+
 package jpeg
 
 import "golang.org/x/sys/cpu"

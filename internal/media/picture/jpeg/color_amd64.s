@@ -1,3 +1,5 @@
+//go:build !scalar
+
 #include "textflag.h"
 
 // The places of the 16 bytes of R, G and B in the three registers of output.
