@@ -1,3 +1,5 @@
+//go:build !scalar
+
 package mel
 
 // addFours adds n values, a positive multiple of 4, to four sums in turn.

@@ -1,3 +1,5 @@
+//go:build !scalar
+
 #include "textflag.h"
 
 // func addFours(sums *[4]float64, x *float32, n int)

@@ -47,6 +47,44 @@ var position = func() (at [maxHalf]uint16) {
 	return at
 }()
 
+// turns are the factors of a pass: of butterfly p the second, third and fourth point's.
+type turns[T [4]float32 | [16]float32 | [64]float32] struct{ r1, i1, r2, i2, r3, i3 T }
+
+var (
+	turns64 = turnsOf[[64]float32]()
+	turns16 = turnsOf[[16]float32]()
+	turns4  = turnsOf[[4]float32]()
+)
+
+func turnsOf[T [4]float32 | [16]float32 | [64]float32]() (f turns[T]) {
+	for p := range len(f.r1) {
+		w := &twiddle[p*(quarter/4/len(f.r1))]
+		f.r1[p], f.i1[p] = w[0].re, w[0].im
+		f.r2[p], f.i2[p] = w[1].re, w[1].im
+		f.r3[p], f.i3[p] = w[2].re, w[2].im
+	}
+	return f
+}
+
+// conjugates says for k = 1, 2, ... where the passes leave frequencies k and -k, and holds exp(-2 pi i k / N).
+type conjugates struct {
+	at, mirror [maxHalf / 2]uint16
+	re, im     [maxHalf / 2]float32
+}
+
+// conjugatesOf are those of a transform of half complex points, of which position holds the places.
+func conjugatesOf(half int, position *[maxHalf]uint16) *conjugates {
+	c, step := new(conjugates), maxHalf/half
+	for n := range half / 2 {
+		k := n + 1
+		c.at[n], c.mirror[n] = position[k*step], position[(half-k)*step]
+		c.re[n], c.im[n] = unit[k*step].re, unit[k*step].im
+	}
+	return c
+}
+
+var conjugates256, conjugates512 = conjugatesOf(quarter, &position), conjugatesOf(maxHalf, &position)
+
 // spectrum is the scratch of one frame: pairs of samples as complex numbers, and the power of its bins.
 type spectrum struct {
 	re, im, power [maxHalf]float32
@@ -60,19 +98,27 @@ type spectrum struct {
 //
 // Every product is rounded before it is added: the vector kernels do the same steps in the same order, one
 // frame in each lane, and give the same bits.
-func (s *spectrum) transform(half int) {
+//
+// Of a frame of the filter bank, which ends at complex point filled of 256, the first pass leaves out the zeros behind.
+func (s *spectrum) transform(half, filled int) {
 	if half == maxHalf {
 		s.radix2()
-		s.radix4(quarter, 64, 1)
-		s.radix4(quarter, 16, 4)
-		s.radix4(quarter, 4, 16)
-		s.radix4last(quarter)
+		s.passes(quarter, quarter)
+		s.passes(0, quarter)
+		s.split(half, conjugates512)
+		return
 	}
-	s.radix4(0, 64, 1)
-	s.radix4(0, 16, 4)
-	s.radix4(0, 4, 16)
-	s.radix4last(0)
-	s.split(half, &position)
+	s.passes(0, filled)
+	s.split(half, conjugates256)
+}
+
+// passes transforms the 256 points from base, of which those from filled on are 0.
+func (s *spectrum) passes(base, filled int) {
+	re, im := (*[quarter]float32)(s.re[base:]), (*[quarter]float32)(s.im[base:])
+	radix4x64(re, im, &turns64, filled)
+	radix4x16(re, im, &turns16)
+	radix4x4(re, im, &turns4)
+	radix4last(re, im)
 }
 
 // radix2 makes of 512 points two transforms of 256: of the even frequencies, and of the odd ones.
@@ -87,61 +133,105 @@ func (s *spectrum) radix2() {
 	}
 }
 
-// radix4 does the pass of butterflies over points m = 64/step apart on the 256 points from base.
-func (s *spectrum) radix4(base, m, step int) {
-	const mask = maxHalf - 1 // spares the bounds checks
-	for p := range m {
-		w := twiddle[p*step&63]
-		for i := base + p; i < base+quarter; i += 4 * m {
-			i0, i1, i2, i3 := i&mask, (i+m)&mask, (i+2*m)&mask, (i+3*m)&mask
-			ar, br, cr, dr := s.re[i0], s.re[i1], s.re[i2], s.re[i3]
-			ai, bi, ci, di := s.im[i0], s.im[i1], s.im[i2], s.im[i3]
-			sr, si, er, ei := ar+cr, ai+ci, ar-cr, ai-ci
-			tr, ti, fr, fi := br+dr, bi+di, br-dr, bi-di
-			s.re[i0], s.im[i0] = sr+tr, si+ti
-			xr, xi := er+fi, ei-fr
-			s.re[i1] = float32(xr*w[0].re) - float32(xi*w[0].im)
-			s.im[i1] = float32(xr*w[0].im) + float32(xi*w[0].re)
-			xr, xi = sr-tr, si-ti
-			s.re[i2] = float32(xr*w[1].re) - float32(xi*w[1].im)
-			s.im[i2] = float32(xr*w[1].im) + float32(xi*w[1].re)
-			xr, xi = er-fi, ei+fr
-			s.re[i3] = float32(xr*w[2].re) - float32(xi*w[2].im)
-			s.im[i3] = float32(xr*w[2].im) + float32(xi*w[2].re)
+// A butterfly of radix 4 takes points a, b, c and d, m apart, and leaves a+b+c+d, (a-ib-c+id) w1, (a-b+c-d) w2 and
+// (a+ib-c-id) w3 in their places. Each pass has its own loop, in which the processor's few registers suffice and no
+// index needs a check.
+
+// radix4x64 does the pass over points 64 apart. Sums with a d that is 0 are not computed: only zeros may get another
+// sign by it, which is lost when they are squared.
+func radix4x64(re, im *[quarter]float32, w *turns[[64]float32], filled int) {
+	whole := min(max(filled-3*64, 0), 64)
+	for p := range whole {
+		var ur, ui, er, ei, fr, fi float32
+		re[p], ur, er, fr = fours(re[p], re[p+64], re[p+128], re[p+192])
+		im[p], ui, ei, fi = fours(im[p], im[p+64], im[p+128], im[p+192])
+		re[p+128], im[p+128] = turned(ur, ui, w.r2[p], w.i2[p])
+		re[p+64], im[p+64] = turned(er+fi, ei-fr, w.r1[p], w.i1[p])
+		re[p+192], im[p+192] = turned(er-fi, ei+fr, w.r3[p], w.i3[p])
+	}
+	for p := whole; p < 64; p++ {
+		ar, cr, fr := re[p], re[p+128], re[p+64]
+		sr, er := ar+cr, ar-cr
+		re[p] = sr + fr
+		ai, ci, fi := im[p], im[p+128], im[p+64]
+		si, ei := ai+ci, ai-ci
+		im[p] = si + fi
+		re[p+128], im[p+128] = turned(sr-fr, si-fi, w.r2[p], w.i2[p])
+		re[p+64], im[p+64] = turned(er+fi, ei-fr, w.r1[p], w.i1[p])
+		re[p+192], im[p+192] = turned(er-fi, ei+fr, w.r3[p], w.i3[p])
+	}
+}
+
+// radix4x16 does the pass over points 16 apart.
+func radix4x16(re, im *[quarter]float32, w *turns[[16]float32]) {
+	for at := 0; at < quarter; at += 64 {
+		re, im := (*[64]float32)(re[at:]), (*[64]float32)(im[at:])
+		for p := range 16 {
+			var ur, ui, er, ei, fr, fi float32
+			re[p], ur, er, fr = fours(re[p], re[p+16], re[p+32], re[p+48])
+			im[p], ui, ei, fi = fours(im[p], im[p+16], im[p+32], im[p+48])
+			re[p+32], im[p+32] = turned(ur, ui, w.r2[p], w.i2[p])
+			re[p+16], im[p+16] = turned(er+fi, ei-fr, w.r1[p], w.i1[p])
+			re[p+48], im[p+48] = turned(er-fi, ei+fr, w.r3[p], w.i3[p])
 		}
 	}
 }
 
-// radix4last is the pass over neighbouring points, whose factors are all 1.
-func (s *spectrum) radix4last(base int) {
-	for i := base; i < base+quarter; i += 4 {
-		re, im := (*[4]float32)(s.re[i:]), (*[4]float32)(s.im[i:])
-		sr, si, er, ei := re[0]+re[2], im[0]+im[2], re[0]-re[2], im[0]-im[2]
-		tr, ti, fr, fi := re[1]+re[3], im[1]+im[3], re[1]-re[3], im[1]-im[3]
-		re[0], im[0] = sr+tr, si+ti
+// radix4x4 does the pass over points 4 apart.
+func radix4x4(re, im *[quarter]float32, w *turns[[4]float32]) {
+	for at := 0; at < quarter; at += 16 {
+		re, im := (*[16]float32)(re[at:]), (*[16]float32)(im[at:])
+		for p := range 4 {
+			var ur, ui, er, ei, fr, fi float32
+			re[p], ur, er, fr = fours(re[p], re[p+4], re[p+8], re[p+12])
+			im[p], ui, ei, fi = fours(im[p], im[p+4], im[p+8], im[p+12])
+			re[p+8], im[p+8] = turned(ur, ui, w.r2[p], w.i2[p])
+			re[p+4], im[p+4] = turned(er+fi, ei-fr, w.r1[p], w.i1[p])
+			re[p+12], im[p+12] = turned(er-fi, ei+fr, w.r3[p], w.i3[p])
+		}
+	}
+}
+
+// radix4last does the pass over neighbouring points, whose factors are all 1.
+func radix4last(re, im *[quarter]float32) {
+	for at := 0; at < quarter; at += 4 {
+		re, im := (*[4]float32)(re[at:]), (*[4]float32)(im[at:])
+		var er, ei, fr, fi float32
+		re[0], re[2], er, fr = fours(re[0], re[1], re[2], re[3])
+		im[0], im[2], ei, fi = fours(im[0], im[1], im[2], im[3])
 		re[1], im[1] = er+fi, ei-fr
-		re[2], im[2] = sr-tr, si-ti
 		re[3], im[3] = er-fi, ei+fr
 	}
 }
 
-// split takes the transform of the real samples out of the complex one and squares it. position says where the
-// passes have left the points.
-func (s *spectrum) split(half int, position *[maxHalf]uint16) {
+// fours is what a butterfly makes of the real or the imaginary parts: (a+c) + (b+d), (a+c) - (b+d), a-c, b-d.
+func fours(a, b, c, d float32) (sum, difference, e, f float32) {
+	s, t := a+c, b+d
+	return s + t, s - t, a - c, b - d
+}
+
+// turned is the product of complex numbers.
+func turned(re, im, wr, wi float32) (float32, float32) {
+	return float32(re*wr) - float32(im*wi), float32(re*wi) + float32(im*wr)
+}
+
+// split takes the transform of the real samples out of the complex one and squares it.
+func (s *spectrum) split(half int, c *conjugates) {
 	dc := s.re[0] + s.im[0]
 	s.power[0] = float32(dc * dc)
-	const mask = maxHalf - 1
-	step := maxHalf / half
-	for k := 1; k <= half/2; k++ {
-		i, j := position[k*step&mask]&mask, position[(half-k)*step&mask]&mask
-		er, ei := s.re[i]+s.re[j], s.im[i]-s.im[j]
-		or, oi := s.re[i]-s.re[j], s.im[i]+s.im[j]
-		w := unit[k*step&mask]
-		tr := float32(or*w.im) + float32(oi*w.re)
-		ti := float32(oi*w.im) - float32(or*w.re)
-		ar, ai, br, bi := er+tr, ei+ti, er-tr, ei-ti
-		s.power[k&mask] = 0.25 * (float32(ar*ar) + float32(ai*ai))
-		s.power[(half-k)&mask] = 0.25 * (float32(br*br) + float32(bi*bi))
+	const mask = maxHalf - 1 // spares the bounds checks
+	at, mirror, wre, wim, low, high := c.at[:half/2], c.mirror[:half/2], c.re[:half/2], c.im[:half/2], s.power[1:][:half/2], half
+	for n, i := range at {
+		i, j, wr, wi := i&mask, mirror[n]&mask, wre[n], wim[n]
+		er, or := s.re[i]+s.re[j], s.re[i]-s.re[j]
+		ei, oi := s.im[i]-s.im[j], s.im[i]+s.im[j]
+		tr := float32(or*wi) + float32(oi*wr)
+		ti := float32(oi*wi) - float32(or*wr)
+		ar, ai := er+tr, ei+ti
+		low[n] = 0.25 * (float32(ar*ar) + float32(ai*ai))
+		br, bi := er-tr, ei-ti
+		high--
+		s.power[high&mask] = 0.25 * (float32(br*br) + float32(bi*bi))
 	}
 }
 
@@ -180,8 +270,8 @@ func SpectrogramInto(dst, wave []float32, window *[SpectrumLength]float32, hop, 
 func spectrogram(wave []float32, window *[SpectrumLength]float32, hop int, power []float32, stride, from, frames int) {
 	var s spectrum
 	for f := from; f < frames; f++ {
-		s.frame(wave[f*hop:], window)
-		s.transform(maxHalf)
+		s.frame((*[SpectrumLength]float32)(wave[f*hop:]), window)
+		s.transform(maxHalf, maxHalf)
 		for k, v := range s.power {
 			power[k*stride+f] = v
 		}
@@ -189,9 +279,8 @@ func spectrogram(wave []float32, window *[SpectrumLength]float32, hop int, power
 }
 
 // frame begins the transform of a frame of the spectrogram.
-func (s *spectrum) frame(wave []float32, window *[SpectrumLength]float32) {
-	x := (*[SpectrumLength]float32)(wave)
-	for i := range maxHalf {
-		s.re[i], s.im[i] = float32(x[2*i]*window[2*i]), float32(x[2*i+1]*window[2*i+1])
+func (s *spectrum) frame(x, window *[SpectrumLength]float32) {
+	for i := 0; i < SpectrumLength; i += 2 {
+		s.re[i/2], s.im[i/2] = float32(x[i]*window[i]), float32(x[i+1]*window[i+1])
 	}
 }

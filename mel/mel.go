@@ -34,8 +34,8 @@ const (
 )
 
 // Variant names the kernels in use: "avx512" or "avx2" where the program was built with GOEXPERIMENT=simd and the
-// processor has it, "sse2" on amd64 otherwise, "scalar" on other processors. All give the same bits. Resampling takes
-// AVX2 in all builds for amd64 where the processor has it.
+// processor has it, "sse2" on amd64 otherwise, "scalar" on other processors and in builds with the tag scalar. All give
+// the same bits. Resampling takes AVX2 in all builds for amd64 where the processor has it.
 func Variant() string {
 	if vector != nil {
 		return vector.name

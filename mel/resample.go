@@ -187,9 +187,9 @@ func (p *polyphase) edge(x, out []float32, from, to int) {
 	p.plain(padded, out[from*p.to:min(to*p.to, len(out))])
 }
 
-// together is how many outputs of one phase plain computes side by side: a sum waits for its last addition,
-// eight of them keep the adders busy.
-const together = 8
+// together is how many outputs of one phase plain computes side by side: a sum waits for its last addition, six of
+// them keep the adders busy and leave amd64 registers for the products.
+const together = 6
 
 // plain computes out, which begins with phase 0, from x, which begins width samples before it.
 func (p *polyphase) plain(x, out []float32) {
@@ -197,10 +197,10 @@ func (p *polyphase) plain(x, out []float32) {
 		for j := range p.to {
 			k := p.kernel[j*p.taps:][:p.taps]
 			y := x[p.start[j]:]
-			y0, y1, y2, y3 := y[:len(k)], y[p.from:][:len(k)], y[2*p.from:][:len(k)], y[3*p.from:][:len(k)]
-			y = y[4*p.from:]
-			y4, y5, y6, y7 := y[:len(k)], y[p.from:][:len(k)], y[2*p.from:][:len(k)], y[3*p.from:][:len(k)]
-			var s0, s1, s2, s3, s4, s5, s6, s7 float32
+			y0, y1, y2 := y[:len(k)], y[p.from:][:len(k)], y[2*p.from:][:len(k)]
+			y = y[3*p.from:]
+			y3, y4, y5 := y[:len(k)], y[p.from:][:len(k)], y[2*p.from:][:len(k)]
+			var s0, s1, s2, s3, s4, s5 float32
 			for t, w := range k {
 				s0 += float32(w * y0[t])
 				s1 += float32(w * y1[t])
@@ -208,13 +208,11 @@ func (p *polyphase) plain(x, out []float32) {
 				s3 += float32(w * y3[t])
 				s4 += float32(w * y4[t])
 				s5 += float32(w * y5[t])
-				s6 += float32(w * y6[t])
-				s7 += float32(w * y7[t])
 			}
 			o := out[j:]
-			o[0], o[p.to], o[2*p.to], o[3*p.to] = s0, s1, s2, s3
-			o = o[4*p.to:]
-			o[0], o[p.to], o[2*p.to], o[3*p.to] = s4, s5, s6, s7
+			o[0], o[p.to], o[2*p.to] = s0, s1, s2
+			o = o[3*p.to:]
+			o[0], o[p.to], o[2*p.to] = s3, s4, s5
 		}
 		x, out = x[together*p.from:], out[together*p.to:]
 	}

@@ -1,3 +1,5 @@
+//go:build !scalar
+
 package mel
 
 import (

@@ -1,3 +1,5 @@
+//go:build !scalar
+
 #include "textflag.h"
 
 // func sumTaps(sums, in *[side]float32, kernel *float32, at *tapsAt, outputs, taps int)

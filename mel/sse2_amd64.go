@@ -1,3 +1,5 @@
+//go:build !scalar
+
 package mel
 
 import "math"
@@ -7,12 +9,12 @@ var sse2 = &kernels{
 	name: "sse2", blockSums: blockSums4, fbank: fbank4, spectrogram: spectrogram4, resample: resampleLanes,
 }
 
-// radix4x4 is spectrum.radix4 for passes over points m apart, a multiple of 4.
+// pass4 is the passes' butterflies for passes over points m apart, a multiple of 4.
 //
 //go:noescape
-func radix4x4(re, im, factors *float32, m int)
+func pass4(re, im, factors *float32, m int)
 
-// radix4last16 is spectrum.radix4last, but for where it leaves the points: number 4i+j of every 16 at 4j+i.
+// radix4last16 is radix4last, but for where it leaves the points: number 4i+j of every 16 at 4j+i.
 //
 //go:noescape
 func radix4last16(re, im *float32)
@@ -58,6 +60,8 @@ var position4 = func() (at [maxHalf]uint16) {
 	return at
 }()
 
+var conjugates256x4, conjugates512x4 = conjugatesOf(quarter, &position4), conjugatesOf(maxHalf, &position4)
+
 // logConstants are what logarithms4 reads, four times each.
 var logConstants = func() (c [16][4]float32) {
 	for i, v := range [16]float32{
@@ -76,14 +80,18 @@ func (s *spectrum) transform4(half int) {
 		s.passes4(quarter)
 	}
 	s.passes4(0)
-	s.split(half, &position4)
+	if half == maxHalf {
+		s.split(half, conjugates512x4)
+		return
+	}
+	s.split(half, conjugates256x4)
 }
 
 func (s *spectrum) passes4(base int) {
 	re, im := &s.re[base], &s.im[base]
-	radix4x4(re, im, &factors4[0][0], 64)
-	radix4x4(re, im, &factors4[1][0], 16)
-	radix4x4(re, im, &factors4[2][0], 4)
+	pass4(re, im, &factors4[0][0], 64)
+	pass4(re, im, &factors4[1][0], 16)
+	pass4(re, im, &factors4[2][0], 4)
 	radix4last16(re, im)
 }
 
@@ -96,19 +104,23 @@ func blockSums4(wave, sums []float32) int {
 }
 
 func fbank4(wave, offset []float32, out bank, frames int) int {
-	var s spectrum
-	var values [Bins]float32
-	for f := range frames {
-		x := (*[WindowLength]float32)(wave[f*HopLength:])
-		windowed(&s.re[0], &s.im[0], &x[0], &window[0], offset[f], preEmphasis)
-		clear(s.re[WindowLength/2 : fftLength/2])
-		clear(s.im[WindowLength/2 : fftLength/2])
-		s.transform4(fftLength / 2)
-		s.filter(&values)
-		logarithms4(&values[0], &logConstants[0][0], Bins, out.mean, out.std)
-		for b, v := range values {
-			out.dst[b*out.stride+f] = v
+	var s [abreast]spectrum
+	var values [abreast][Bins]float32
+	for f := 0; f < frames; f += abreast {
+		n := min(frames-f, abreast)
+		for i := range n {
+			s := &s[i]
+			x := (*[WindowLength]float32)(wave[(f+i)*HopLength:])
+			windowed(&s.re[0], &s.im[0], &x[0], &window[0], offset[f+i], preEmphasis)
+			clear(s.re[WindowLength/2 : fftLength/2])
+			clear(s.im[WindowLength/2 : fftLength/2])
+			s.transform4(fftLength / 2)
 		}
+		filter4(&s, &values)
+		for i := range n {
+			logarithms4(&values[i][0], &logConstants[0][0], Bins, out.mean, out.std)
+		}
+		out.write(&values, f, n)
 	}
 	return frames
 }
@@ -116,7 +128,7 @@ func fbank4(wave, offset []float32, out bank, frames int) int {
 func spectrogram4(wave []float32, window *[SpectrumLength]float32, hop int, power []float32, stride, frames int) int {
 	var s spectrum
 	for f := range frames {
-		s.frame(wave[f*hop:], window)
+		s.frame((*[SpectrumLength]float32)(wave[f*hop:]), window)
 		s.transform4(maxHalf)
 		for k, v := range s.power {
 			power[k*stride+f] = v

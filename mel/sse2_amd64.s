@@ -1,10 +1,12 @@
+//go:build !scalar
+
 #include "textflag.h"
 
 // Four neighbouring values in lanes, SSE2 only, which every amd64 processor has. Each kernel does the steps of
 // its plain twin in the same order.
 
-// func radix4x4(re, im, factors *float32, m int)
-TEXT ·radix4x4(SB), NOSPLIT, $0-32
+// func pass4(re, im, factors *float32, m int)
+TEXT ·pass4(SB), NOSPLIT, $0-32
 	MOVQ re+0(FP), R8
 	MOVQ im+8(FP), R9
 	MOVQ factors+16(FP), R10

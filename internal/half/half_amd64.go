@@ -1,3 +1,5 @@
+//go:build !scalar
+
 package half
 
 import "github.com/klauspost/cpuid/v2"

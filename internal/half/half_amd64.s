@@ -1,3 +1,5 @@
+//go:build !scalar
+
 #include "textflag.h"
 
 // func round8(dst *byte, src *float32, n int) (nan bool)

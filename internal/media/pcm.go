@@ -129,16 +129,19 @@ func decode16(dst []float32, src []byte) {
 	plain16(dst[n:], src[2*n:])
 }
 
+// block is how many values a plain loop takes at a time whose indices then need no checks.
+const block = 64
+
 // plain16 is decode16 without help from the processor.
 func plain16(dst []float32, src []byte) {
 	const scale = 1.0 / (1 << 15)
-	for len(dst) >= 4 && len(src) >= 8 {
-		v := binary.LittleEndian.Uint64(src)
-		dst[0] = float32(int16(v)) * scale
-		dst[1] = float32(int16(v>>16)) * scale
-		dst[2] = float32(int16(v>>32)) * scale
-		dst[3] = float32(int16(v>>48)) * scale
-		dst, src = dst[4:], src[8:]
+	for len(dst) >= block && len(src) >= 2*block {
+		s, d := (*[2 * block]byte)(src), (*[block]float32)(dst)
+		for i := 0; i < block; i += 2 {
+			pair := uint32(s[2*i]) | uint32(s[2*i+1])<<8 | uint32(s[2*i+2])<<16 | uint32(s[2*i+3])<<24
+			d[i], d[i+1] = float32(int16(pair))*scale, float32(int32(pair)>>16)*scale
+		}
+		dst, src = dst[block:], src[2*block:]
 	}
 	for i := range dst {
 		dst[i] = float32(int16(binary.LittleEndian.Uint16(src[2*i:]))) * scale
@@ -154,9 +157,18 @@ func decodePairs16(left, right []float32, src []byte) {
 // plainPairs16 is decodePairs16 without help from the processor.
 func plainPairs16(left, right []float32, src []byte) {
 	const scale = 1.0 / (1 << 15)
-	for i := range left {
-		v := binary.LittleEndian.Uint32(src[4*i:])
-		left[i], right[i] = float32(int16(v))*scale, float32(int16(v>>16))*scale
+	n := len(left)
+	at := 0
+	for ; at+block <= n; at += block {
+		s, l, r := (*[4 * block]byte)(src[4*at:]), (*[block]float32)(left[at:]), (*[block]float32)(right[at:])
+		for i := range l {
+			frame := uint32(s[4*i]) | uint32(s[4*i+1])<<8 | uint32(s[4*i+2])<<16 | uint32(s[4*i+3])<<24
+			l[i], r[i] = float32(int16(frame))*scale, float32(int32(frame)>>16)*scale
+		}
+	}
+	for ; at < n; at++ {
+		frame := binary.LittleEndian.Uint32(src[4*at:])
+		left[at], right[at] = float32(int16(frame))*scale, float32(int32(frame)>>16)*scale
 	}
 }
 

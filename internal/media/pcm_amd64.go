@@ -1,3 +1,5 @@
+//go:build !scalar
+
 package media
 
 // convert8x16 converts n little-endian 16-bit samples, a positive multiple of 8.

@@ -87,6 +87,24 @@ func TestSeparate(t *testing.T) {
 	}
 }
 
+// TestPlainPairs16: every value in both channels, and lengths that are no whole number of blocks.
+func TestPlainPairs16(t *testing.T) {
+	for _, n := range []int{0, 1, 63, 64, 65, 200, 1 << 16} {
+		src := make([]byte, 0, 4*n)
+		for i := range n {
+			src = binary.LittleEndian.AppendUint16(src, uint16(i))
+			src = binary.LittleEndian.AppendUint16(src, uint16(3*i+1))
+		}
+		l, r := make([]float32, n+1), make([]float32, n+1)
+		pl, pr, pairs := make([]float32, n+1), make([]float32, n+1), make([]float32, 2*n)
+		plainPairs16(l[:n], r[:n], src)
+		plain16(pairs, src)
+		plainSeparate(pl[:n], pr[:n], pairs)
+		equal(t, l, pl)
+		equal(t, r, pr)
+	}
+}
+
 // TestMixDown: every length of two channels, and other numbers of them.
 func TestMixDown(t *testing.T) {
 	for _, channels := range []int{1, 2, 3, 6} {
