@@ -21,8 +21,12 @@ type sensorFile struct {
 	own    bool   // the word is the whole name: other files of the folder are the recording's other sensors
 }
 
-// sensorFileOf reads a name. The word is the whole name (walk/Accelerometer.csv is walk's), its ending after a
-// point, a dash, an underscore or a space (walk_accel.csv), or the folder's name (accel/walk.csv).
+// loneRecording is the name of a recording whose two files lie in the root itself.
+const loneRecording = "recording"
+
+// sensorFileOf reads a name. The word is the whole name (walk/Accelerometer.csv is walk's), one of its parts between
+// points, dashes, underscores and spaces (walk_accel.csv, accel_walk.csv, logger_Accelerometer_100Hz.csv), or the
+// folder's name (accel/walk.csv). A name with several such words is of no one sensor.
 func sensorFileOf(name string) (sensorFile, bool) {
 	dir, base := path.Split(name)
 	dir = strings.TrimSuffix(dir, "/")
@@ -33,13 +37,31 @@ func sensorFileOf(name string) (sensorFile, bool) {
 		return sensorFile{}, false
 	}
 	base = strings.TrimSuffix(base, ext)
-	if s, rank, ok := sensorWord(base); ok && dir != "" {
+	if s, rank, ok := sensorWord(base); ok {
+		if dir == "" {
+			dir = loneRecording
+		}
 		return sensorFile{dir, s, rank, true}, true
 	}
-	if i := strings.LastIndexAny(base, ".-_ "); i > 0 {
-		if s, rank, ok := sensorWord(base[i+1:]); ok {
-			return sensorFile{path.Join(dir, base[:i]), s, rank, false}, true
+	const between = ".-_ "
+	f, words := sensorFile{}, 0
+	for from := 0; from < len(base); {
+		to := len(base)
+		if n := strings.IndexAny(base[from:], between); n >= 0 {
+			to = from + n
 		}
+		if s, rank, ok := sensorWord(base[from:to]); ok {
+			words++
+			rest := base[:max(from-1, 0)] + base[to:] // and what lies before the word, or else behind it
+			if from == 0 {
+				rest = base[min(to+1, len(base)):]
+			}
+			f = sensorFile{path.Join(dir, rest), s, rank, false}
+		}
+		from = to + 1
+	}
+	if words > 0 {
+		return f, words == 1 && strings.Trim(path.Base(f.whole), between) != ""
 	}
 	if s, rank, ok := sensorWord(path.Base(dir)); ok {
 		return sensorFile{path.Join(path.Dir(dir), base), s, rank, false}, true
@@ -101,7 +123,7 @@ func pairSensors(t *tree) sensorPairs {
 		p.of[b[0]] = sensorPair{whole, b[1]}
 		p.passed[b[1]] = false
 		if files[b[0]].own && files[b[1]].own {
-			folders[whole] = true
+			folders[path.Dir(t.files[b[0]].name)] = true
 		}
 	}
 	if len(p.of) == 0 {

@@ -364,10 +364,20 @@ walk []
 	if got := l.Samples[0].Paths(); fmt.Sprint(got) != "[images/a.jpg imu/a_accel.csv imu/a_gyro.csv]" {
 		t.Errorf("the files of a are %v", got)
 	}
-	// Nothing else is needed for a tree.
+	// Nothing else is needed for a tree, nor a folder for a recording.
 	root = t.TempDir()
-	touch(t, root, "accel.csv", "gyro.csv", "x/accel.csv", "x/gyro.csv")
-	wantParts(t, mustList(t, root, scenes), "pairs", `x [] 
+	touch(t, root, "accel.csv", "gyro.csv", "x/accel.csv", "x/gyro.csv", "Gravity.csv",
+		"acc_walking_chest.csv", "Gyroscope_walking_chest.csv", "imu/Meta_Accelerometer_100.000Hz_1.4.4.csv", "imu/Meta_Gyroscope_100.000Hz_1.4.4.csv",
+		"imu/acc_gyr_1.csv", "both_acc_gyro.csv", "both_gyro.csv")
+	wantParts(t, mustList(t, root, scenes), "pairs", `Meta_100.000Hz_1.4.4 [] 
+  imu imu/Meta_Accelerometer_100.000Hz_1.4.4.csv with imu/Meta_Gyroscope_100.000Hz_1.4.4.csv of 1 bytes
+acc_gyr_1 [] 
+  imu imu/acc_gyr_1.csv
+recording [] 
+  imu accel.csv with gyro.csv of 1 bytes
+walking_chest [] 
+  imu acc_walking_chest.csv with Gyroscope_walking_chest.csv of 1 bytes
+x [] 
   imu x/accel.csv with x/gyro.csv of 1 bytes
 `)
 	root = t.TempDir()

@@ -149,7 +149,7 @@ var motionNames = [2][]string{
 
 // timeNames are names of the time, in the order of preference. Ego4D's canonical time is the video's; its
 // component time starts anew with each piece of a recording and is never taken.
-var timeNames = []string{"canonical_timestamp", "timestamp", "timestamps", "time_stamp", "sensor_timestamp", "time", "attr_time", "t", "ts", "seconds_elapsed", "elapsed", "secs", "seconds", "sec", "ms", "utc_timestamp", "header_stamp", "loggingtime"}
+var timeNames = []string{"canonical_timestamp", "timestamp", "timestamps", "time_stamp", "sensor_timestamp", "time", "attr_time", "t", "ts", "seconds_elapsed", "elapsed", "secs", "seconds", "sec", "ms", "utc_timestamp", "header_stamp", "loggingtime", "epoch", "epoc", "unix_timestamp", "unix_time", "creation_time", "arrival_time", "event_timestamp", "datetime", "date_time"}
 
 // motionUnits are the endings of names, and units in brackets with their spaces taken out.
 var motionUnits = []struct{ ending, unit string }{
@@ -277,6 +277,8 @@ func (o *Options) choose(format string, names []string) (places [7]int, units [7
 			places[order[i]] = at
 			if c, ok := motionColumnOf(names[at]); ok && c.channel == order[i] {
 				units[order[i]] = c.unit
+			} else if _, unit, ok := bareAxisOf(names[at]); ok && o.Sensor != Both && order[i] != timeChannel {
+				units[order[i]] = unit
 			}
 		}
 		return places, units, nil
@@ -308,6 +310,12 @@ func (o *Options) choose(format string, names []string) (places [7]int, units [7
 	}
 	switch {
 	case len(missing) == 0:
+		// To count the rows of a file that states its times would be to guess.
+		for _, n := range names {
+			if name, _ := plainName(n); places[timeChannel] < 0 && (strings.Contains(name, "time") || strings.Contains(name, "stamp")) {
+				return places, units, fault.Corruptf("missing_columns", "%s: no column of times is known among %s, and %q looks like one; name the columns by %s, the time first", format, shownNames(names), plainShown(n), o.Sensor.key())
+			}
+		}
 		return places, units, nil
 	case o.Sensor == Both && len(missing) == 3 || len(missing) == 6: // a file for each sensor?
 		err = fault.Corruptf("missing_columns", "%s: no column of %s among %s; name them by imu.columns; if the sensors have a file each, call them alike (walk_accel.csv, walk_gyro.csv; docs/modalities.md)", format, strings.Join(missing, ", "), shownNames(names))

@@ -137,6 +137,9 @@ func TestDecodeOneSensor(t *testing.T) {
 		{"phyphox", three("\"Time (s)\",\"%[1]s x (m/s^2)\",\"%[1]s y (m/s^2)\",\"%[1]s z (m/s^2)\"\n", xyz, 1), motion.Options{}, "m/s2", true},
 		{"MATLAB Mobile", three("Timestamp,X,Y,Z\n", "1970-01-01 00:00:%09.6[1]f,%[2]g,%[3]g,%[4]g\n", 1), motion.Options{}, "", true},
 		{"RealWorld", three("id,attr_time,attr_x,attr_y,attr_z\n", "1,%[1]g,%[2]g,%[3]g,%[4]g\n", 1e3), motion.Options{}, "", true},
+		{"MetaWear", three("epoc (ms),timestamp (-0700),elapsed (s),x-axis (m/s^2),y-axis (m/s^2),z-axis (m/s^2)\n", "%[1]g,1970-01-01T00:00:%09.6[1]f,9,%[2]g,%[3]g,%[4]g\n", 1), motion.Options{}, "m/s2", true},
+		{"units of named columns", three("clock,x-axis (m/s^2),y,z\n", xyz, 1), motion.Options{Columns: []string{"clock", "x-axis (m/s^2)", "y", "z"}}, "m/s2", true},
+		{"HHAR", three("Index,Arrival_Time,Creation_Time,x,y,z,User,Model,Device,gt\n", "0,77,%[1]g,%[2]g,%[3]g,%[4]g,a,nexus4,nexus4_1,stand\n", 1e9), motion.Options{}, "", true},
 		{"values of a table of both", motionTable("t,x,y,z,ax,ay,az,gx,gy,gz\n", "%[1]g,7,7,7,%[2]g,%[3]g,%[4]g,%[2]g,%[3]g,%[4]g\n", 1), motion.Options{}, "", true},
 		{"no header", three("", xyz, 1), motion.Options{Columns: strings.Fields("0 1 2 3")}, "", true},
 		{"own names", three("a,b,c,clock\n", "%[2]g,%[3]g,%[4]g,%[1]g\n", 1), motion.Options{Columns: strings.Fields("clock a b c")}, "", true},
@@ -146,10 +149,15 @@ func TestDecodeOneSensor(t *testing.T) {
 		{"Parquet", string(readMotion(t, "axes.parquet")), motion.Options{}, "", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			for s, sensor := range map[motion.Sensor]string{motion.Accelerometer: "Acceleration", motion.Gyroscope: "Gyroscope"} {
+			for _, s := range []motion.Sensor{motion.Accelerometer, motion.Gyroscope} {
+				sensor := [...]string{motion.Accelerometer: "Acceleration", motion.Gyroscope: "Gyroscope"}[s]
 				data := strings.ReplaceAll(c.data, "%[1]s", sensor)
 				if s == motion.Gyroscope {
 					data = strings.ReplaceAll(data, "m/s^2", "rad/s")
+					c.options.Columns = strings.Split(strings.ReplaceAll(strings.Join(c.options.Columns, ","), "m/s^2", "rad/s"), ",")
+					if c.options.Columns[0] == "" {
+						c.options.Columns = nil
+					}
 				}
 				c.options.Sensor = s
 				m, err := motion.Decode(t.Context(), []byte(data), c.options)
@@ -242,6 +250,7 @@ func TestMalformedMotion(t *testing.T) {
 		{"a web page", "<html>login</html>\n", motion.Options{}, corrupt, "not_motion", "1 columns"},
 		{"other columns", "lat,lon,alt,speed,heading,fix\n1,2,3,4,5,6\n", motion.Options{}, corrupt, "missing_columns", "accelerometer x"},
 		{"no gyroscope", "t,ax,ay,az,temp,hum\n1,2,3,4,5,6\n", motion.Options{}, corrupt, "missing_columns", "walk_gyro.csv"},
+		{"times of an unknown name", "component_timestamp_ms,ax,ay,az,gx,gy,gz\n1,2,3,4,5,6,7\n2,2,3,4,5,6,7\n", motion.Options{Rate: 200}, corrupt, "missing_columns", `"component_timestamp_ms" looks like one; name the columns by imu.columns`},
 		{"no header", "1,2,3,4,5,6,7\n", motion.Options{}, corrupt, "missing_columns", "imu.columns"},
 		{"no such column", header, motion.Options{Columns: strings.Fields("a b c d e f")}, corrupt, "missing_columns", `"a"`},
 		{"five columns named", header, motion.Options{Columns: strings.Fields("a b c d e")}, fault.Usage, "", "imu.columns: want 6"},
