@@ -18,6 +18,7 @@ import (
 	"prep/configs"
 	"prep/internal/fault"
 	"prep/internal/lock"
+	"prep/shards"
 	"prep/trainer/element"
 	"prep/trainer/safetensors"
 	"prep/trainer/tfevents"
@@ -748,6 +749,9 @@ func syncFolder(dir string) error {
 // explainShards says what is wrong with the input folder.
 func explainShards(dir string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
+		if _, there := os.Stat(filepath.Join(dir, shards.ManifestName)); there == nil {
+			return fault.Inputf("%s cannot be trained on, since a file that its manifest lists is gone: %w; prep validate lists all that are", dir, err)
+		}
 		return fault.Inputf("%s is no finished shards folder: %w; prep ingest makes one", dir, err)
 	}
 	var known *fault.Error

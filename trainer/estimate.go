@@ -27,7 +27,8 @@ type Estimate struct {
 	Seconds float64 `json:"seconds"`
 }
 
-// TowerEstimate is one tower's part. Activations and operations are for one batch of it.
+// TowerEstimate is one tower's part. Activations, operations and seconds are for one batch of it, in the stage that
+// takes the most.
 type TowerEstimate struct {
 	Parameters      int     `json:"parameters"`
 	Trained         int     `json:"trained"` // in any stage, LoRA's included
@@ -64,6 +65,13 @@ func (t *towerSpec) forwardFLOP(m *configs.Model) float64 {
 	return 2*float64(rows*cols)*patch*w + float64(c.Blocks)*block + 2*w*float64(m.Dim)
 }
 
+// inputBytes is what one item takes before the first block: as float32 after normalising, and cut into patches.
+func (t *towerSpec) inputBytes(m *configs.Model) float64 {
+	values := map[string]int{"vision": 3 * videoFrames * imageSize * imageSize, "text": contextLength * m.Text.Width,
+		"audio": melBins * melFrames, "depth": imageSize * imageSize, "thermal": imageSize * imageSize, "imu": imuChannels * imuSamples}
+	return 2 * 4 * float64(values[t.name])
+}
+
 // activationBytes estimates what one item's forward pass keeps for the gradient: for each block 17
 // values of the width for each token and 2.5 for each head and pair of tokens (Korthikanti et al. 2022, whose
 // 34 and 5 are bytes of half precision); with recomputation one block's and each block's input.
@@ -79,6 +87,61 @@ func (t *towerSpec) activationBytes(m *configs.Model, recompute bool, precision 
 		return block + size*float64(c.Blocks)*tokens*w
 	}
 	return float64(c.Blocks) * block
+}
+
+// work is what a step of one tower does in a stage.
+type work struct {
+	moves bool // a weight of it does
+	// deep is the share of the blocks that the gradient goes through: those from the first that moves on. matrices is the
+	// share of the blocks' weights that have a gradient.
+	deep, matrices float64
+}
+
+// workOf finds what a tower does in a stage.
+func workOf(c *configs.Config, weights []Weight, t *towerSpec, stage int) work {
+	var w work
+	blocks, all, moving := t.config(&c.Model).Blocks, 0, 0
+	first := blocks
+	for i := range weights {
+		x := &weights[i]
+		if x.Tower != t.name || x.Buffer {
+			continue
+		}
+		moves, thin := c.Train.Trains(stage, t.name, x.Name), loraElements(&c.Train, x)
+		whole := moves && (!c.Train.LoRA.Adapts(t.name) || isHead(x.Name))
+		w.moves = w.moves || whole || moves && thin > 0
+		if isHead(x.Name) {
+			continue
+		}
+		all += x.Elements()
+		if !whole && !(moves && thin > 0) {
+			continue
+		}
+		if moving += thin; whole {
+			moving += x.Elements()
+		}
+		block := 0 // what lies before the blocks wants the gradient of them all
+		if _, err := fmt.Sscanf(x.Name, "modality_trunks."+t.name+".blocks.%d.", &block); err != nil {
+			block = 0
+		}
+		first = min(first, block)
+	}
+	w.deep = float64(blocks-first) / float64(blocks)
+	w.matrices = min(1, float64(moving)/float64(all))
+	return w
+}
+
+// passes is a step's work in passes forward: one, one for the gradient of what flows through the blocks, and one for
+// that of their weights.
+func (w work) passes(t *configs.Train) float64 {
+	n := 1 + w.deep + w.matrices
+	if t.Recompute {
+		n += w.deep
+	}
+	if t.Accumulate > 1 {
+		n++
+	}
+	return n
 }
 
 // DryRun estimates a run. Shards may be empty: then it is for full batches of each pair that the recipe has.
@@ -106,6 +169,7 @@ func DryRun(o Options) (*Estimate, error) {
 	est := &Estimate{Towers: map[string]TowerEstimate{}, Parameters: map[string]int{}, Pairs: map[string]PairEstimate{}, GFLOPS: rate}
 	stages := max(1, len(c.Train.Stages))
 	weights := StateDict(&c.Model)
+	works := map[*towerSpec][]work{} // by stage
 	for _, t := range towers {
 		var te TowerEstimate
 		lora := 0
@@ -138,18 +202,13 @@ func DryRun(o Options) (*Estimate, error) {
 		}
 		te.OptimizerBytes = 4 * copies * int64(te.Trained)
 		te.ForwardGFLOP = t.forwardFLOP(&c.Model) * float64(c.Train.Batch) / 1e9
-		passes := 1.0
-		if te.Trained > 0 {
-			te.ActivationBytes = int64(t.activationBytes(&c.Model, c.Train.Recompute, c.Train.Precision) * float64(c.Train.Batch))
-			passes = 3
-			if c.Train.Recompute {
-				passes = 4
-			}
+		for s := range stages {
+			w := workOf(&c, weights, t, s)
+			works[t] = append(works[t], w)
+			kept := w.deep*t.activationBytes(&c.Model, c.Train.Recompute, c.Train.Precision) + t.inputBytes(&c.Model)
+			te.ActivationBytes = max(te.ActivationBytes, int64(kept*float64(c.Train.Batch)))
+			te.SecondsPerBatch = max(te.SecondsPerBatch, w.passes(&c.Train)*te.ForwardGFLOP/rate)
 		}
-		if c.Train.Accumulate > 1 {
-			passes++
-		}
-		te.SecondsPerBatch = passes * te.ForwardGFLOP / rate
 		est.Towers[t.name] = te
 		est.Parameters[t.name] = te.Parameters
 		est.Parameters["total"] += te.Parameters
@@ -166,6 +225,7 @@ func DryRun(o Options) (*Estimate, error) {
 		if p, err = newPairing(rows, c.Train, c.Model.Vocab); err != nil {
 			return nil, err
 		}
+		p.passOver(func(t *towerSpec, stage int) bool { return works[t][stage].moves })
 		for _, pr := range p.pairs {
 			pairs[pr.name] = pr
 		}
@@ -184,7 +244,12 @@ func DryRun(o Options) (*Estimate, error) {
 		pe := PairEstimate{Items: len(pr.train), Batch: pr.rows(), StepsPerEpoch: pr.perEpoch,
 			SecondsPerStep: float64(pr.parts) * share * (hub.SecondsPerBatch + other.SecondsPerBatch)}
 		est.Pairs[name] = pe
-		est.Seconds += float64(c.Train.Epochs*pr.perEpoch) * pe.SecondsPerStep
+		for epoch := range c.Train.Epochs {
+			if stage, _, _ := c.Train.StageOf(epoch); pr.rests == nil || !pr.rests[stage] {
+				gflop := works[towers[0]][stage].passes(&c.Train)*hub.ForwardGFLOP + works[towerOf(pr.other)][stage].passes(&c.Train)*other.ForwardGFLOP
+				est.Seconds += float64(pr.perEpoch*pr.parts) * share * gflop / rate
+			}
+		}
 		largest = max(largest, hub.ActivationBytes+other.ActivationBytes)
 	}
 	// Moments and averages stay once a tower has had a step; gradients live for one, and are counted with them.
@@ -206,23 +271,24 @@ func productRate() (float64, error) {
 		return 0, fmt.Errorf("compute backend: %w", err)
 	}
 	defer backend.Finalize()
-	const n = 512
+	const side = 512
 	x, err := NewExec(backend, func(a, b *Node) *Node { return DotGeneral(a, []int{1}, nil, b, []int{1}, nil) })
 	if err != nil {
 		return 0, err
 	}
 	defer x.Finalize()
-	a := tensors.FromShape(shapes.Make(dtypes.Float32, n, n))
+	a := tensors.FromShape(shapes.Make(dtypes.Float32, side, side))
 	defer a.FinalizeAll()
 	best := 0.0
-	for range 4 { // the first compiles
+	// The first compiles; of many the best has had the machine to itself.
+	for start, n := time.Now(), 0; n < 4 || n < 200 && time.Since(start) < 200*time.Millisecond; n++ {
 		began := time.Now()
 		out, err := x.Call(a, a)
 		if err != nil {
 			return 0, err
 		}
 		out[0].FinalizeAll()
-		best = max(best, 2*n*n*n/1e9/time.Since(began).Seconds())
+		best = max(best, 2*side*side*side/1e9/time.Since(began).Seconds())
 	}
 	return best, nil
 }

@@ -572,3 +572,57 @@ func TestRunFromShards(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// An estimate counts what a recipe spares: the gradient through what rests, and the steps that a stage passes over.
+func TestDryRun(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "shards")
+	writeShards(t, dir, synthetic(12, sample.Image, sample.Text, sample.Audio))
+	estimate := func(change func(c *configs.Train)) (*Estimate, configs.Config) {
+		t.Helper()
+		c := small(t)
+		change(&c.Train)
+		est, err := DryRun(Options{Shards: []string{dir}, Config: c})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return est, c
+	}
+	passes := func(est *Estimate, tower string) float64 {
+		return est.Towers[tower].SecondsPerBatch * est.GFLOPS / est.Towers[tower].ForwardGFLOP
+	}
+	full, _ := estimate(func(*configs.Train) {})
+	probe, _ := estimate(func(c *configs.Train) { c.Freeze = []string{"modality_preprocessors.*", "modality_trunks.*"} })
+	lora, _ := estimate(func(c *configs.Train) {
+		c.LoRA = configs.LoRA{Rank: 1, Alpha: 1, Towers: []string{"audio"}, Blocks: []int{1}, Layers: []string{"out_proj"}}
+	})
+	recomputed, _ := estimate(func(c *configs.Train) { c.Recompute = true })
+	for _, tc := range []struct {
+		what     string
+		got      float64
+		from, to float64
+	}{
+		{"everything", passes(full, "audio"), 3, 3},
+		{"a probe", passes(probe, "audio"), 1, 1},
+		{"LoRA of the last of two blocks", passes(lora, "audio"), 1.5, 1.6},
+		{"a tower beside LoRA's", passes(lora, "vision"), 3, 3},
+		{"recomputation", passes(recomputed, "audio"), 4, 4},
+	} {
+		if tc.got < tc.from-1e-9 || tc.got > tc.to+1e-9 {
+			t.Errorf("%s takes %g passes forward, want %g to %g", tc.what, tc.got, tc.from, tc.to)
+		}
+	}
+	a, b, c := probe.Towers["audio"], lora.Towers["audio"], full.Towers["audio"]
+	if !(a.ActivationBytes < b.ActivationBytes && b.ActivationBytes < c.ActivationBytes) || !(a.OptimizerBytes < c.OptimizerBytes) || !(probe.MemoryBytes < full.MemoryBytes) {
+		t.Errorf("a probe keeps %d bytes, LoRA %d, everything %d", a.ActivationBytes, b.ActivationBytes, c.ActivationBytes)
+	}
+	staged, config := estimate(func(c *configs.Train) {
+		c.Stages = []configs.Stage{{Epochs: 2, Freeze: []string{"vision", "text"}, Rate: 1}, {Rate: 1}}
+	})
+	sum, err := Run(t.Context(), Options{Shards: []string{dir}, RunDir: filepath.Join(t.TempDir(), "run"), Config: config})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if staged.Steps != sum.Steps || staged.Steps >= full.Steps {
+		t.Errorf("%d steps were estimated, %d made; without stages %d", staged.Steps, sum.Steps, full.Steps)
+	}
+}

@@ -313,7 +313,7 @@ func run(ctx context.Context, o Options, c configs.Config, rows Rows, ids ...dat
 	}
 	p.pool.backend = e.backend
 	defer p.pool.close()
-	p.passOver(e)
+	p.passOver(func(t *towerSpec, stage int) bool { return len(e.trainedIn(t, stage)) > 0 })
 	steps := p.stepsTo(c.Train.Epochs)
 	if steps == 0 {
 		return nil, fault.Usagef("train.freeze and train.only leave nothing to train of the pairs that the data have (%s)", names(p.pairs))
@@ -575,11 +575,11 @@ func names(pairs []*pair) string {
 }
 
 // passOver marks the stages in which neither tower of a pair moves.
-func (p *pairing) passOver(e *engine) {
+func (p *pairing) passOver(moves func(t *towerSpec, stage int) bool) {
 	for _, pr := range p.pairs {
 		pr.rests = nil
 		for stage := range max(1, len(p.train.Stages)) {
-			pr.rests = append(pr.rests, len(e.trainedIn(towers[0], stage))+len(e.trainedIn(towerOf(pr.other), stage)) == 0)
+			pr.rests = append(pr.rests, !moves(towers[0], stage) && !moves(towerOf(pr.other), stage))
 		}
 	}
 }
