@@ -85,8 +85,9 @@ svg{width:100%;height:auto}svg text{font-size:9px;fill:currentColor}.key{white-s
 </body></html>
 `))
 
-// colours tell series apart, for most colour-blind readers too (Okabe and Ito's set, whose yellow is too pale on white).
-var colours = []template.CSS{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999"}
+// colours tell series apart, for most colour-blind readers too (Okabe and Ito's set, whose yellow is too pale on white, and
+// three of Tol's muted ones for the pairs of two data sets).
+var colours = []template.CSS{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999", "#882255", "#999933", "#332288"}
 
 // A legendKey names the colour of a series.
 type legendKey struct {
