@@ -71,6 +71,7 @@ func TestAgainstFFmpeg(t *testing.T) {
 		{"x.mp2", "mp2", "ffmpeg", 0, []string{"-b:a", "192k"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel() // ffmpeg takes most of its time to start
 			path := tools.make(t, c.name, append([]string{"-f", "lavfi", "-i", tone}, c.args...)...)
 			s, err := tools.DecodeSound(ctx, path, Segment{})
 			if err != nil {

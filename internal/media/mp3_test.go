@@ -59,6 +59,7 @@ func TestMP3AgainstFFmpeg(t *testing.T) {
 				continue
 			}
 			t.Run(fmt.Sprint(rate, " ", c.name), func(t *testing.T) {
+				t.Parallel() // ffmpeg takes most of its time to start
 				args := append([]string{"-f", "lavfi", "-i", attacks + ":s=" + strconv.Itoa(rate) + ":d=1.2", "-c:a", "libmp3lame"}, c.args...)
 				path := tools.make(t, "x.mp3", args...)
 				s := decode(t, path, Segment{})

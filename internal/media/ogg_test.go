@@ -229,6 +229,7 @@ func TestOpusAgainstLibopus(t *testing.T) {
 		{"7 channels", []string{"-af", "pan=7c|c0=c0|c1=c1|c2=0.5*c0|c3=0.4*c1|c4=0.3*c0|c5=0.2*c1|c6=0.1*c0,aformat=channel_layouts=6.1"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel() // ffmpeg takes most of its time to start
 			path := tools.make(t, "x.opus", append([]string{"-f", "lavfi", "-i", tone, "-c:a", "libopus"}, c.args...)...)
 			raw, err := exec.Command(tools.FFmpeg, "-v", "error", "-c:a", "libopus", "-i", path, "-f", "s16le", "-").Output()
 			if err != nil {
