@@ -69,9 +69,12 @@ func sensorFileOf(name string) (sensorFile, bool) {
 	return sensorFile{}, false
 }
 
+// together takes out what may lie between the parts of a word: angular_velocity.
+var together = strings.NewReplacer(" ", "", "_", "", "-", "")
+
 // sensorWord finds a word in sensorWords, whatever its case and what lies between its parts.
 func sensorWord(s string) (sensor, rank int, ok bool) {
-	s = strings.NewReplacer(" ", "", "_", "", "-", "").Replace(strings.ToLower(s))
+	s = together.Replace(strings.ToLower(s))
 	for sensor, words := range sensorWords {
 		if rank := slices.Index(words, s); rank >= 0 {
 			return sensor, rank, true
