@@ -64,6 +64,7 @@ func (s *session) embed(c *cli.Context) error {
 	case o.Batch < 1:
 		return fault.Usagef("--batch: %d is below 1", o.Batch)
 	}
+	keepMemory(o.Device, o.Plugin)
 	o.Model = *m
 	for _, name := range strings.FieldsFunc(c.String("modality"), func(r rune) bool { return r == ',' || r == ' ' }) {
 		m, err := sample.ParseModality(name)

@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -16,30 +19,61 @@ func TestRestartKeepsTheEnvironment(t *testing.T) {
 	}
 }
 
-// Memory is kept for plugins of the CPU, and not a second time: that would restart without end.
+// Memory is kept for plugins of the CPU, however they are named, and not a second time: that would restart without end.
 func TestMemoryIsKeptForCPUPlugins(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("glibc is Linux'")
 	}
-	for _, test := range []struct {
-		args    []string
-		setting string
-		want    bool
-	}{
-		{[]string{"prep", "train", "shards", "--device", "xla:/a/pjrt_c_api_cpu_plugin.so"}, "", true},
-		{[]string{"prep", "train", "shards", "--device=xla:/a/libpjrt_cpu.so"}, "glibc.pthread.rseq=0", true},
-		{[]string{"prep", "train", "shards", "--set", "train.device=xla:/a/libpjrt_cpu.so"}, "", true},
-		{[]string{"prep", "train", "shards", "--device", "xla:/a/xla_cuda_plugin.so"}, "", false},
-		{[]string{"prep", "train", "shards", "--device", "cuda"}, "", false},
-		{[]string{"prep", "ingest", "a", "b"}, "", false},
-		{nil, "", false},
-	} {
-		s := keptMemory(test.args, test.setting)
-		if (s != "") != test.want {
-			t.Errorf("%q: %q", test.args, s)
+	defer func(f func([]string)) { restart = f }(restart)
+	dir := t.TempDir()
+	place := func(name string) string {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+			t.Fatal(err)
 		}
-		if again := keptMemory(test.args, s); s != "" && again != "" {
-			t.Errorf("%q restarts again", test.args)
+		if err := os.WriteFile(path, []byte("no library"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	cpu, cuda := place("cpu/pjrt_c_api_cpu_plugin.so"), place("gpu/pjrt_c_api_cuda_plugin.so")
+	t.Setenv("VIRTUAL_ENV", "")
+	t.Setenv("CONDA_PREFIX", "")
+	t.Setenv("HOME", dir)
+	t.Setenv("PATH", "")
+	for _, test := range []struct {
+		device, plugin, variable, setting string
+		want                              bool
+	}{
+		{"xla:" + cpu, "", "", "", true},
+		{"xla:" + cpu, "", "", "glibc.pthread.rseq=0", true},
+		{"xla:" + cpu, "", "", "glibc.malloc.arena_max=4", false},
+		{"auto", cpu, "", "", true},
+		{"auto", "", filepath.Dir(cpu), "", true},
+		{"auto", "", filepath.Dir(cuda), "", false},
+		{"xla:" + cuda, "", "", "", false},
+		{"cuda", cpu, "", "", false},
+		{"cpu", cpu, filepath.Dir(cpu), "", false},
+	} {
+		t.Setenv("PJRT_PLUGIN_LIBRARY_PATH", test.variable)
+		t.Setenv("GLIBC_TUNABLES", test.setting)
+		var env []string
+		restart = func(e []string) { env = e }
+		keepMemory(test.device, test.plugin)
+		if (env != nil) != test.want {
+			t.Errorf("%+v: %q", test, env)
+		}
+		for _, kv := range env {
+			if value, ok := strings.CutPrefix(kv, "GLIBC_TUNABLES="); ok {
+				t.Setenv("GLIBC_TUNABLES", value)
+			}
+		}
+		if env != nil {
+			env = nil
+			keepMemory(test.device, test.plugin)
+			if env != nil {
+				t.Errorf("%+v restarts again", test)
+			}
 		}
 	}
 }

@@ -147,6 +147,7 @@ func (s *session) train(c *cli.Context) error {
 		printEstimate(s.results(c), est)
 		return s.summary(c, dryRunSummary{"train", true, est})
 	}
+	keepMemory(cfg.Train.Device, o.Plugin)
 	s.logf("run directory: %s", run)
 	view := &trainView{s: s, every: 10 * time.Second, last: time.Now(), run: run}
 	o.Progress = view.event

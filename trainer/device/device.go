@@ -32,16 +32,16 @@ const (
 	APIMinor = 104
 )
 
-// What to install for CUDA. The plugin has to fit go-xla's version.
+// What to install for CUDA: the version that prep was run with on a GPU. The extra brings CUDA's and cuDNN's libraries.
 const (
-	CUDAPackage = "jax-cuda13-pjrt==0.10.0"
+	CUDAPackage = "'jax-cuda13-plugin[with-cuda]==0.11.2'"
 	PluginEnv   = "PJRT_PLUGIN_LIBRARY_PATH"
 )
 
 // CheckArg is the hidden command of the program that opens a plugin in a child process.
 const CheckArg = "check-plugin"
 
-// checkTime bounds the child: loading CUDA takes some seconds.
+// checkTime bounds the child: loading CUDA and a first kernel take some seconds.
 const checkTime = 60 * time.Second
 
 // Options say what may be opened.
@@ -50,6 +50,8 @@ type Options struct {
 	Name string
 	// Plugin is a plugin to take before those that are found, "" for none.
 	Plugin string
+	// TF32 lets float32 products round what they read to 10 bits, which GPUs do several times as fast.
+	TF32 bool
 	// Checker is the command whose further arguments are CheckArg and a path; nil is this program itself.
 	Checker []string
 	Log     func(string)
@@ -86,7 +88,7 @@ func Open(ctx context.Context, o Options) (compute.Backend, string, error) {
 	}
 	found := Find(o.Plugin)
 	for _, path := range found {
-		if o.Name == "cuda" && path != o.Plugin && !isCUDA(path) {
+		if o.Name == "cuda" && path != o.Plugin && !IsCUDAPath(path) {
 			continue
 		}
 		b, what, err := openPlugin(ctx, o, path)
@@ -109,6 +111,12 @@ func Open(ctx context.Context, o Options) (compute.Backend, string, error) {
 
 // IsXLA reports whether a backend is XLA, which has half precision and may have several devices.
 func IsXLA(b compute.Backend) bool { return b.Name() == "xla" }
+
+// IsCUDA reports whether a backend is XLA on NVIDIA GPUs.
+func IsCUDA(b compute.Backend) bool {
+	x, ok := b.(interface{ IsCUDA() bool })
+	return ok && x.IsCUDA()
+}
 
 // openGo makes GoMLX's pure Go backend with unlimited parallelism: its default worker pool deadlocks on
 // few cores when an operation inside the pool waits for the pool, and -1 starts a goroutine for each piece
@@ -146,10 +154,10 @@ func openPlugin(ctx context.Context, o Options, path string) (compute.Backend, s
 	if err != nil {
 		return nil, "", err
 	}
-	if r.Minor != APIMinor {
-		o.Log(fmt.Sprintf("%s has PJRT API %d.%d, this program is built for %d.%d", r.Path, r.Major, r.Minor, APIMajor, APIMinor))
+	if r.Minor < APIMinor { // newer ones serve older programs
+		o.Log(fmt.Sprintf("%s has PJRT API %d.%d, older than the %d.%d that this program is built for: %s is known to work", r.Path, r.Major, r.Minor, APIMajor, APIMinor, CUDAPackage))
 	}
-	b, err := openXLA(abs)
+	b, err := openXLA(abs, o.TF32)
 	if err != nil {
 		return nil, "", fault.Environmentf("plugin %s: %w", abs, err)
 	}
@@ -175,6 +183,25 @@ func Check(ctx context.Context, checker []string, path string) (*Report, error) 
 		}
 		checker = []string{self}
 	}
+	r, err := runChecker(ctx, checker, path)
+	if err == nil || !IsCUDAPath(path) || os.Getenv(plainEnv) != "" || ctx.Err() != nil {
+		return r, err
+	}
+	// Another version may not know the flags that prep sets, and then ends the process.
+	if err := os.Setenv(plainEnv, "1"); err != nil {
+		return nil, err
+	}
+	if r, plain := runChecker(ctx, checker, path); plain == nil {
+		return r, nil
+	}
+	if err := os.Unsetenv(plainEnv); err != nil {
+		return nil, err
+	}
+	return nil, err
+}
+
+// runChecker runs a child process of Check.
+func runChecker(ctx context.Context, checker []string, path string) (*Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, checker[0], append(slices.Clone(checker[1:]), CheckArg, path)...)
@@ -224,7 +251,48 @@ func Probe(path string) ([]byte, error) {
 	return json.Marshal(r)
 }
 
-func isCUDA(path string) bool {
+// flagsEnv is where XLA's compiler looks for its settings, plainEnv keeps prep's own out of them.
+const (
+	flagsEnv = "XLA_FLAGS"
+	plainEnv = "PREP_XLA_PLAIN"
+)
+
+// cudaFlags adds to a user's flags of XLA what makes training on NVIDIA GPUs faster (docs/gpu.md, docs/bench.md), each
+// unless the user has set it:
+//
+//   - Steps are launched kernel by kernel. As CUDA graphs, which is XLA's default, all kernels of a step are told
+//     their addresses anew each time, because weights that a step replaces lie elsewhere in the next: tens of
+//     milliseconds in which the GPU rests.
+//   - Narrow values stay narrow. XLA keeps them in float32 where that spares a conversion, which between kernels
+//     costs twice the memory traffic.
+//   - What the compiler found out about the speed of kernels is kept for the next run in the folder cache, if any.
+//   - CUDA's programs are looked for where pip puts them, in the site-packages folder site, as JAX does.
+func cudaFlags(given, site, cache string) string {
+	if os.Getenv(plainEnv) != "" {
+		return given
+	}
+	add := func(flag, value string) {
+		if !strings.Contains(given, flag) {
+			given = strings.TrimSpace(given + " " + flag + value)
+		}
+	}
+	add("--xla_gpu_enable_command_buffer=", "")
+	add("--xla_allow_excess_precision=", "false")
+	if cache != "" && !strings.ContainsAny(cache, " \t\n") {
+		add("--xla_gpu_per_fusion_autotune_cache_dir=", cache)
+	}
+	for _, dir := range []string{"nvidia/cu13", "nvidia/cuda_nvcc"} {
+		dir = filepath.Join(site, dir)
+		if _, err := os.Stat(filepath.Join(dir, "bin/ptxas")); err == nil && !strings.ContainsAny(dir, " \t\n") {
+			add("--xla_gpu_cuda_data_dir=", dir)
+			break
+		}
+	}
+	return given
+}
+
+// IsCUDAPath reports whether a plugin is CUDA's, by the names of its file and folder.
+func IsCUDAPath(path string) bool {
 	return strings.Contains(strings.ToLower(filepath.Base(path)), "cuda") || strings.Contains(strings.ToLower(filepath.Base(filepath.Dir(path))), "cuda")
 }
 
@@ -258,9 +326,9 @@ func Find(named string) []string {
 	}
 	slices.SortStableFunc(installed, func(a, b string) int {
 		switch {
-		case isCUDA(a) && !isCUDA(b):
+		case IsCUDAPath(a) && !IsCUDAPath(b):
 			return -1
-		case isCUDA(b) && !isCUDA(a):
+		case IsCUDAPath(b) && !IsCUDAPath(a):
 			return 1
 		}
 		return 0
@@ -289,6 +357,10 @@ func sitePackages() []string {
 		roots = append(roots, filepath.Join(home, ".local"))
 	}
 	if runtime.GOOS != "windows" {
+		// The python3 of an environment that is on the PATH without being active.
+		if python, err := exec.LookPath("python3"); err == nil {
+			roots = append(roots, filepath.Dir(filepath.Dir(python)))
+		}
 		roots = append(roots, "/usr/local", "/usr")
 	}
 	var out []string

@@ -116,3 +116,63 @@ func TestUnknownDevice(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// What prep adds to XLA's flags never replaces what is set there.
+func TestCUDAFlags(t *testing.T) {
+	t.Setenv(plainEnv, "")
+	site := t.TempDir()
+	place(t, site, "nvidia", "cu13", "bin", "ptxas")
+	all := cudaFlags("", site, "/cache")
+	want := "--xla_gpu_enable_command_buffer= --xla_allow_excess_precision=false --xla_gpu_per_fusion_autotune_cache_dir=/cache --xla_gpu_cuda_data_dir=" + filepath.Join(site, "nvidia", "cu13")
+	if all != want {
+		t.Errorf("got %q, want %q", all, want)
+	}
+	if again := cudaFlags(all, t.TempDir(), "/other"); again != all {
+		t.Errorf("added twice: %q", again)
+	}
+	const own = "--xla_allow_excess_precision=true --xla_gpu_enable_command_buffer=FUSION"
+	if got := cudaFlags(own, t.TempDir(), ""); got != own {
+		t.Errorf("own flags became %q", got)
+	}
+	if got := cudaFlags("", t.TempDir(), "/with a space"); strings.Contains(got, "cache_dir") {
+		t.Errorf("a folder that XLA would cut at its space: %q", got)
+	}
+	t.Setenv(plainEnv, "1")
+	if got := cudaFlags("--x", site, "/cache"); got != "--x" {
+		t.Errorf("%s leaves %q", plainEnv, got)
+	}
+}
+
+// The environment of a python3 on the PATH is looked through without being active.
+func TestFindPython(t *testing.T) {
+	dir := t.TempDir()
+	python := place(t, dir, "env", "bin", "python3")
+	if err := os.Chmod(python, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	cuda := place(t, dir, "env", "lib", "python3.12", "site-packages", "jax_plugins", "xla_cuda13", "xla_cuda_plugin.so")
+	t.Setenv("PATH", filepath.Dir(python))
+	t.Setenv("VIRTUAL_ENV", "")
+	t.Setenv("CONDA_PREFIX", "")
+	t.Setenv("HOME", dir)
+	t.Setenv(PluginEnv, "")
+	if got := Find(""); len(got) == 0 || got[0] != cuda {
+		t.Errorf("found %q, want %q first", got, cuda)
+	}
+}
+
+// A plugin for CUDA that does not open is tried without prep's flags too, and then named as any other.
+func TestBrokenCUDAPlugin(t *testing.T) {
+	if !haveXLA {
+		t.Skip("needs a build with cgo")
+	}
+	t.Setenv(plainEnv, "")
+	path := place(t, t.TempDir(), "xla_cuda_plugin.so")
+	_, _, err := Open(context.Background(), Options{Name: "cuda", Plugin: path})
+	if fault.KindOf(err) != fault.Environment || !strings.Contains(err.Error(), path+" cannot be used") {
+		t.Errorf("got %v", err)
+	}
+	if os.Getenv(plainEnv) != "" {
+		t.Errorf("%s stays set", plainEnv)
+	}
+}

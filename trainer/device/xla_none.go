@@ -12,6 +12,6 @@ const haveXLA = false
 
 var errNoXLA = errors.New("this program was built without XLA")
 
-func openXLA(string) (compute.Backend, error) { return nil, errNoXLA }
+func openXLA(string, bool) (compute.Backend, error) { return nil, errNoXLA }
 
 func probeXLA(string) (*Report, error) { return nil, errNoXLA }
