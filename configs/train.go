@@ -26,6 +26,7 @@ type Train struct {
 	Accumulate   int      `yaml:"accumulate" json:"accumulate"`
 	Recompute    bool     `yaml:"recompute" json:"recompute"`
 	Precision    string   `yaml:"precision" json:"precision"`
+	Attention    string   `yaml:"attention" json:"attention"`
 	EMA          float64  `yaml:"ema" json:"ema"`
 	Pairs        Pairs    `yaml:"pairs" json:"pairs"`
 	LossWeights  Pairs    `yaml:"loss_weights" json:"loss_weights"`
@@ -76,7 +77,10 @@ type LoRA struct {
 func (l *LoRA) Adapts(tower string) bool { return l.Rank > 0 && slices.Contains(l.Towers, tower) }
 
 // Precisions are what train.precision takes.
-var Precisions = []string{"float32", "bf16", "fp16"}
+var Precisions = []string{"float32", "tf32", "bf16", "fp16"}
+
+// Attentions are what train.attention takes.
+var Attentions = []string{"auto", "products"}
 
 // Towers are the names of the model's towers, as parameter names have them.
 var Towers = []string{"vision", "text", "audio", "depth", "thermal", "imu"}
@@ -205,6 +209,9 @@ func (t *Train) Check() error {
 	}
 	if !slices.Contains(Precisions, t.Precision) {
 		return fault.Usagef("train.precision: %q is not one of %s", t.Precision, strings.Join(Precisions, ", "))
+	}
+	if !slices.Contains(Attentions, t.Attention) {
+		return fault.Usagef("train.attention: %q is not one of %s", t.Attention, strings.Join(Attentions, ", "))
 	}
 	if t.Schedule.By != "step" && t.Schedule.By != "epoch" {
 		return fault.Usagef("train.schedule.by: %q is not one of step, epoch", t.Schedule.By)

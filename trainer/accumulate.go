@@ -26,6 +26,11 @@ func sumPath(name string) string { return "/sum/" + name }
 
 // stepAll makes one update from several batches of the same shapes, each laid out as for step.
 func (e *engine) stepAll(parts [][]feed, lr float64, towerSteps []int) (result, error) {
+	for _, f := range parts[0] {
+		if t := towerOf(f.modality); !e.rests(t) {
+			e.moved[t.name] = true
+		}
+	}
 	if len(parts) == 1 {
 		return e.step(parts[0], lr, towerSteps)
 	}

@@ -201,6 +201,8 @@ type runDir struct {
 	metrics *os.File
 	events  *os.File         // TensorBoard's
 	board   *tfevents.Writer // into events
+	// norms are the towers' parameter norms as they were last measured: reading a large one from a GPU takes a second.
+	norms map[string]float64
 	// create opens a file of a checkpoint for writing; tests put a full disk here.
 	create func(path string) (syncWriter, error)
 }
@@ -265,7 +267,7 @@ func openRun(path string, resume bool) (*runDir, error) {
 	if err != nil {
 		return nil, explainDisk(path, err)
 	}
-	d := &runDir{path: path, begun: resume, made: made, unlock: unlock, create: func(path string) (syncWriter, error) { return os.Create(path) }}
+	d := &runDir{path: path, begun: resume, made: made, unlock: unlock, norms: map[string]float64{}, create: func(path string) (syncWriter, error) { return os.Create(path) }}
 	if err := d.clear(); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
@@ -596,6 +598,9 @@ func parseState(b []byte) (*state, error) {
 	}
 	if st.Config.Train.Precision == "" { // written before there was a choice
 		st.Config.Train.Precision = "float32"
+	}
+	if st.Config.Train.Attention == "" {
+		st.Config.Train.Attention = "auto"
 	}
 	return st, nil
 }

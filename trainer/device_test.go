@@ -39,7 +39,13 @@ func testDevice() string {
 
 func testBackend(t testing.TB, name string) compute.Backend {
 	t.Helper()
-	b, what, err := device.Open(context.Background(), device.Options{Name: name, Log: func(s string) { t.Log(s) }})
+	return openTestBackend(t, device.Options{Name: name})
+}
+
+func openTestBackend(t testing.TB, o device.Options) compute.Backend {
+	t.Helper()
+	o.Log = func(s string) { t.Log(s) }
+	b, what, err := device.Open(context.Background(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -99,7 +99,7 @@ func embedRows(ctx context.Context, o EmbedOptions, rows Rows) (*Embedded, error
 		return nil, err
 	}
 	defer f.Close()
-	backend, _, err := device.Open(ctx, device.Options{Name: cmp.Or(o.Device, "cpu"), Plugin: o.Plugin, Log: o.Log})
+	backend, _, err := device.Open(ctx, device.Options{Name: cmp.Or(o.Device, "cpu"), Plugin: o.Plugin, TF32: o.Precision == "tf32", Log: o.Log})
 	if err != nil {
 		return nil, err
 	}

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"slices"
+	"sync"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
@@ -40,11 +42,14 @@ type engine struct {
 	scaling *lossScale
 	stage   int             // of the recipe: it decides which weights move
 	resting map[string]bool // the towers of which none does
+	moved   map[string]bool // the towers that were updated since the epoch's record was written
+	log     func(string)    // may be nil
 
 	mesh *mesh // nil: one device
 	// inPlace has the weights updated by the host, in whose memory they are: on the Go backend.
 	inPlace  bool
 	steps    map[string]*program
+	programs int // made so far
 	encoders map[string]*model.Exec
 }
 
@@ -72,7 +77,7 @@ func newEngine(m configs.Model, t configs.Train) (*engine, error) {
 // startEngine makes the engine of a run: from a checkpoint if there is one, else from the weights that the
 // recipe begins with.
 func startEngine(ctx context.Context, c configs.Config, plugin, checkpoint string, log func(string)) (*engine, error) {
-	backend, what, err := device.Open(ctx, device.Options{Name: c.Train.Device, Plugin: plugin, Log: log})
+	backend, what, err := device.Open(ctx, device.Options{Name: c.Train.Device, Plugin: plugin, TF32: c.Train.Precision == "tf32", Log: log})
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +116,7 @@ func startEngine(ctx context.Context, c configs.Config, plugin, checkpoint strin
 // openEngine makes a model on a backend, which it closes in the end unless it is shared. Its weights are read from a file or
 // drawn from the seed of the recipe; those of other towers than it is asked for are not made at all.
 func openEngine(m configs.Model, t configs.Train, o engineOptions) (*engine, error) {
-	e := &engine{train: t, model: m, backend: o.backend, shared: o.shared, store: model.NewStore(), steps: map[string]*program{}, encoders: map[string]*model.Exec{}}
+	e := &engine{train: t, model: m, backend: o.backend, shared: o.shared, store: model.NewStore(), moved: map[string]bool{}, log: o.log, steps: map[string]*program{}, encoders: map[string]*model.Exec{}}
 	e.inPlace = !device.IsXLA(o.backend)
 	e.net = &network{config: &e.model, store: e.store, recompute: t.Recompute, adapters: map[string]*adapter{}}
 	var err error
@@ -126,6 +131,7 @@ func openEngine(m configs.Model, t configs.Train, o engineOptions) (*engine, err
 	if t.Precision == "fp16" {
 		e.scaling = newLossScale()
 	}
+	e.net.flash, e.net.rowsRight = e.useFlash(o.log), e.inPlace
 	all := StateDict(&m)
 	e.weights = slices.DeleteFunc(slices.Clone(all), func(w Weight) bool {
 		return o.towers != nil && !slices.ContainsFunc(o.towers, func(t *towerSpec) bool { return t.name == w.Tower })
@@ -154,11 +160,20 @@ func (e *engine) begin(all []Weight, o engineOptions) error {
 	}
 	// Garbage may otherwise become as large as the weights are before it is collected.
 	defer debug.SetGCPercent(debug.SetGCPercent(10))
+	take, stop := e.firstValues(ft)
+	defer stop()
 	for i := range e.weights {
 		w := &e.weights[i]
-		value, err := ft.value(w, e.train.Seed)
+		value, err := take(i)
 		if err != nil {
 			return err
+		}
+		if w.Name == textMask {
+			mask, err := tensors.CopyFlatData[float32](value)
+			if err != nil {
+				return fmt.Errorf("%s: %w", w.Name, err)
+			}
+			e.net.causal = isCausal(mask)
 		}
 		if e.mesh == nil { // a mesh deals the values out itself
 			if err := value.ToDevice(e.backend, 0); err != nil { // or the first step makes a second copy beside this one
@@ -176,6 +191,49 @@ func (e *engine) begin(all []Weight, o engineOptions) error {
 	}
 	e.enter(0)
 	return nil
+}
+
+type firstValue struct {
+	value *tensors.Tensor
+	err   error
+}
+
+// firstValues draws or reads the weights' first values on all cores, in their order: drawing the 1.2 billion of
+// imagebind_huge takes one core a minute. As many weights as there are cores are made ahead of the one that take
+// hands over; stop ends it early.
+func (e *engine) firstValues(ft *fit) (take func(i int) (*tensors.Tensor, error), stop func()) {
+	made := make([]chan firstValue, len(e.weights))
+	for i := range made {
+		made[i] = make(chan firstValue, 1)
+	}
+	cores := runtime.GOMAXPROCS(0)
+	due, room, stopped := make(chan int), make(chan struct{}, cores), make(chan struct{})
+	var running sync.WaitGroup
+	running.Go(func() {
+		defer close(due)
+		for i := range made {
+			select {
+			case room <- struct{}{}:
+				due <- i
+			case <-stopped:
+				return
+			}
+		}
+	})
+	for range cores {
+		running.Go(func() {
+			for i := range due {
+				v, err := ft.value(&e.weights[i], e.train.Seed)
+				made[i] <- firstValue{v, err}
+			}
+		})
+	}
+	take = func(i int) (*tensors.Tensor, error) {
+		v := <-made[i]
+		<-room
+		return v.value, v.err
+	}
+	return take, func() { close(stopped); running.Wait() }
 }
 
 // close frees the compiled graphs and the values.
@@ -286,6 +344,23 @@ type result struct {
 	skipped  bool      // nothing was updated, because float16 did not hold the gradient
 }
 
+// ahead copies a feed to the device, while the device still computes the step before. The tensors keep their values on
+// the host too.
+func (e *engine) ahead(f *feed) error {
+	if e.inPlace || e.mesh != nil {
+		return nil
+	}
+	for _, t := range []*tensors.Tensor{f.x, f.dropPath, f.head} {
+		if t == nil {
+			continue
+		}
+		if err := t.MaterializeOnDevice(e.backend, false, 0); err != nil {
+			return fmt.Errorf("%s to the device: %w", f.modality, err)
+		}
+	}
+	return nil
+}
+
 func feedsKey(feeds []feed) string {
 	s := ""
 	for _, f := range feeds {
@@ -309,7 +384,11 @@ func (e *engine) step(feeds []feed, lr float64, towerSteps []int) (result, error
 			rates := in[0]
 			losses, total := e.losses(layout, in[1:])
 			weights, tower, grads := e.gradients(layout, total, rates)
-			return append(losses, e.update(weights, tower, grads, rates)...)
+			out := append(losses, e.update(weights, tower, grads, rates)...)
+			if !e.inPlace {
+				return []*Node{figures(out)}
+			}
+			return out
 		})
 		if err != nil {
 			return result{}, fmt.Errorf("building the step %s: %w", key, err)
@@ -322,6 +401,14 @@ func (e *engine) step(feeds []feed, lr float64, towerSteps []int) (result, error
 	}
 	var r result
 	pairs := len(feeds) - 1
+	if !e.inPlace {
+		defer out[0].FinalizeAll()
+		v, err := tensors.CopyFlatData[float32](out[0])
+		if err != nil {
+			return result{}, fmt.Errorf("step %s: %w", key, err)
+		}
+		return result{losses: v[:pairs], gradNorm: v[pairs], skipped: e.scaling.lost(v[pairs])}, nil
+	}
 	for _, t := range out[:pairs] {
 		r.losses = append(r.losses, tensors.ToScalar[float32](t))
 		t.FinalizeAll()
@@ -332,6 +419,15 @@ func (e *engine) step(feeds []feed, lr float64, towerSteps []int) (result, error
 	}
 	r.skipped = e.scaling.lost(r.gradNorm)
 	return r, nil
+}
+
+// figures puts scalars into one vector: from a GPU each result costs a transfer of its own.
+func figures(scalars []*Node) *Node {
+	out := make([]*Node, len(scalars))
+	for i, x := range scalars {
+		out[i] = Reshape(x, 1)
+	}
+	return Concatenate(out, 0)
 }
 
 // inputs are the arguments of a graph for its feeds, in the order in which forward takes them, and which axis of
@@ -367,7 +463,11 @@ func (e *engine) forward(layout []feed, in []*Node) []*Node {
 		if f.head != nil {
 			r.head = next()
 		}
-		s := e.net.encode(towerOf(f.modality), x, r)
+		net := e.net
+		if e.rests(towerOf(f.modality)) {
+			net = net.still()
+		}
+		s := net.encode(towerOf(f.modality), x, r)
 		if i == 0 {
 			out = append(out, s.unit)
 		} else {
@@ -443,9 +543,9 @@ func (e *engine) outputs(m sample.Modality, x *tensors.Tensor) ([]float32, error
 		run, err = model.NewExec(e.backend, e.store, func(_ *model.Scope, x *Node) *Node {
 			t, x := towerOf(m), normalise(m, x)
 			if m == sample.Audio && x.Rank() == 5 || m == sample.Video && x.Rank() == 6 {
-				return e.net.encodeClips(t, x, x.Shape().Dimensions[1]).output
+				return e.net.still().encodeClips(t, x, x.Shape().Dimensions[1]).output
 			}
-			return e.net.encode(t, x, noise{}).output
+			return e.net.still().encode(t, x, noise{}).output
 		})
 		if err != nil {
 			return nil, fmt.Errorf("building the %s encoder: %w", key, err)

@@ -18,6 +18,7 @@ import (
 
 	"prep/configs"
 	"prep/internal/sample"
+	"prep/trainer/device"
 )
 
 // goldenDir is the folder of the reference outputs made by ImageBind's own code.
@@ -131,7 +132,7 @@ func goldenEngineFrom(t *testing.T, m configs.Model, recipe configs.Train, file 
 		t.Fatal(err)
 	}
 	defer w.Close()
-	e, err := openEngine(m, recipe, engineOptions{backend: testBackend(t, testDevice()), from: w})
+	e, err := openEngine(m, recipe, engineOptions{backend: openTestBackend(t, device.Options{Name: testDevice(), TF32: recipe.Precision == "tf32"}), from: w})
 	if err != nil {
 		t.Fatal(err)
 	}

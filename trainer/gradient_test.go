@@ -320,8 +320,8 @@ func TestAttentionAgreesWithGorgonia(t *testing.T) {
 	prefix := "modality_trunks.audio.blocks.0.attn"
 	names := []string{prefix + ".in_proj_weight", prefix + ".in_proj_bias", prefix + ".bias_k", prefix + ".bias_v", prefix + ".out_proj.weight", prefix + ".out_proj.bias"}
 	s := draw(6, "attention", 0, "")
-	x, factors := uniform(s, b, length, w), uniform(s, b, length, w)
-	value, grads := piece(t, n, backend, x, factors, names, func(x *Node) *Node { return n.attention(towerOf(sample.Audio), prefix, x) })
+	x, factors := uniform(s, b*length, w), uniform(s, b*length, w)
+	value, grads := piece(t, n, backend, x, factors, names, func(x *Node) *Node { return n.attention(towerOf(sample.Audio), prefix, x, b) })
 
 	weight := func(i int) []float64 {
 		return tensors.MustCopyFlatData[float64](n.store.GetVariable(variablePath(names[i])).MustValue())
@@ -430,8 +430,8 @@ func TestPerceptronAgreesWithGorgonia(t *testing.T) {
 	prefix := "modality_trunks.audio.blocks.0.mlp"
 	names := []string{prefix + ".fc1.weight", prefix + ".fc1.bias", prefix + ".fc2.weight", prefix + ".fc2.bias"}
 	s := draw(8, "mlp", 0, "")
-	x, factors := uniform(s, 1, rows, w), uniform(s, 1, rows, w)
-	value, grads := piece(t, n, backend, x, factors, names, func(x *Node) *Node { return n.linear(n.gelu(n.linear(x, prefix+".fc1")), prefix+".fc2") })
+	x, factors := uniform(s, rows, w), uniform(s, rows, w)
+	value, grads := piece(t, n, backend, x, factors, names, func(x *Node) *Node { return n.perceptron(x, prefix) })
 
 	weight := func(i int) []float64 {
 		return tensors.MustCopyFlatData[float64](n.store.GetVariable(variablePath(names[i])).MustValue())
@@ -542,7 +542,7 @@ func TestLayerScaleAgreesWithGorgonia(t *testing.T) {
 		w := m.Audio.Width
 		names := []string{"modality_trunks.audio.blocks.0.layer_scale_gamma1"}
 		s := draw(12, "layer scale", 0, of)
-		x, factors := uniform(s, 1, rows, w), uniform(s, 1, rows, w)
+		x, factors := uniform(s, rows, w), uniform(s, rows, w)
 		value, grads := piece(t, n, backend, x, factors, names, func(x *Node) *Node { return n.layerScale(x, names[0]) })
 
 		gamma := tensors.MustCopyFlatData[float64](n.store.GetVariable(variablePath(names[0])).MustValue())

@@ -7,6 +7,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/layers/attention"
 	"github.com/gomlx/gomlx/ml/model"
 
 	"prep/configs"
@@ -32,6 +33,14 @@ type network struct {
 	recompute bool
 	// half is what products read and activations are kept in; InvalidDType is as the weights are.
 	half dtypes.DType
+	// flash has cuDNN compute attention without ever writing down the scores.
+	flash bool
+	// inference says that no gradient is taken, so that nothing has to be computed again for one.
+	inference bool
+	// rowsRight has a stem's product read its input from the right, which suits the Go backend.
+	rowsRight bool
+	// causal says that the text tower's mask is the causal one, which flash kernels have built in.
+	causal bool
 }
 
 // stages are the values along a tower that the goldens hold.
@@ -85,10 +94,17 @@ func (n *network) widen(x *Node) *Node {
 	return ConvertDType(x, dtypes.Float32)
 }
 
+// still is the network for values alone: of towers that rest, and in use.
+func (n *network) still() *network {
+	s := *n
+	s.inference = true
+	return &s
+}
+
 // again is f(x) whose wide inner values are computed again for the gradient, where x is narrow: kept, they would
 // take twice its memory each.
 func (n *network) again(x *Node, f func(*Node) *Node) *Node {
-	if n.half == dtypes.InvalidDType || n.recompute {
+	if n.half == dtypes.InvalidDType || n.recompute || n.inference {
 		return f(x)
 	}
 	return f(x.Checkpoint()).StopCheckpoint()
@@ -100,20 +116,24 @@ func (n *network) again(x *Node, f func(*Node) *Node) *Node {
 func (n *network) encode(t *towerSpec, x *Node, r noise) stages {
 	var s stages
 	s.tokens = n.stem(t, x)
-	h := s.tokens
+	// In the trunk tokens are rows [B*T, width], as its products read and write them: an axis more leaves a compiler
+	// the choice of another order in memory for what stands between them, and XLA's for GPUs takes it.
+	shape := s.tokens.Shape().Dimensions
+	batch := shape[0]
+	h := Reshape(s.tokens, batch*shape[1], shape[2])
 	trunk := "modality_trunks." + t.name
 	if t.preNorm {
 		h = n.norm(h, trunk+".pre_transformer_layer.0")
 	}
 	for i := range t.config(n.config).Blocks {
-		if n.recompute {
-			h = n.block(t, i, h.Checkpoint(), x, r).StopCheckpoint()
+		if n.recompute && !n.inference {
+			h = n.block(t, i, h.Checkpoint(), batch, r).StopCheckpoint()
 		} else {
-			h = n.block(t, i, h, x, r)
+			h = n.block(t, i, h, batch, r)
 		}
 	}
-	s.trunk = h
-	s.head = n.head(t, h, x, r)
+	s.trunk = Reshape(h, shape...)
+	s.head = n.head(t, s.trunk, x, r)
 	length := Sqrt(ReduceAndKeep(Square(s.head), ReduceSum, -1))
 	s.unit = Div(s.head, MaxScalar(length, 1e-12))
 	s.output = s.unit
@@ -202,18 +222,25 @@ func patches(x *Node, rows, cols, k, stride int) *Node {
 	return Concatenate(tiles, 2)
 }
 
-// block is a pre-norm transformer block: attention and a two-layer perceptron, each on a residual branch.
-func (n *network) block(t *towerSpec, i int, h, x *Node, r noise) *Node {
+// block is a pre-norm transformer block over the rows [batch*T, width]: attention and a two-layer perceptron, each on
+// a residual branch.
+func (n *network) block(t *towerSpec, i int, h *Node, batch int, r noise) *Node {
 	prefix := fmt.Sprintf("modality_trunks.%s.blocks.%d", t.name, i)
 	branch := func(j int, y *Node, gamma string) {
-		h = n.narrow(Add(n.widen(h), n.layerScale(n.dropPath(n.widen(y), r, 2*i+j), prefix+gamma)))
+		h = n.narrow(Add(n.widen(h), n.layerScale(n.dropPath(n.widen(y), batch, r, 2*i+j), prefix+gamma)))
 	}
-	y := n.attention(t, prefix+".attn", n.norm(h, prefix+".norm_1"))
+	y := n.attention(t, prefix+".attn", n.norm(h, prefix+".norm_1"), batch)
 	branch(0, y, ".layer_scale_gamma1")
-	y = n.linear(n.norm(h, prefix+".norm_2"), prefix+".mlp.fc1")
-	y = n.linear(n.gelu(y), prefix+".mlp.fc2")
+	y = n.perceptron(n.norm(h, prefix+".norm_2"), prefix+".mlp")
 	branch(1, y, ".layer_scale_gamma2")
 	return h
+}
+
+// perceptron is gelu(x W1' + b1) W2' + b2 of rows.
+func (n *network) perceptron(x *Node, prefix string) *Node {
+	y := n.product(x, n.value(x.Graph(), "%s.fc1.weight", prefix))
+	y = n.product(n.gelu(y, prefix+".fc1.bias"), n.value(x.Graph(), "%s.fc2.weight", prefix))
+	return n.biased(y, prefix+".fc2.bias")
 }
 
 // layerScale multiplies a residual branch by its gamma, [1,1,width] or [1,1,1], where the model has them
@@ -222,42 +249,60 @@ func (n *network) layerScale(y *Node, name string) *Node {
 	if n.config.LayerScale == "none" {
 		return y
 	}
-	return Mul(y, n.value(y.Graph(), "%s", name))
+	gamma := n.value(y.Graph(), "%s", name)
+	return Mul(y, Reshape(gamma, 1, gamma.Shape().Size()))
 }
 
-// dropPath scales a residual branch by its row of the mask (Huang et al. 2016, stochastic depth).
-func (n *network) dropPath(y *Node, r noise, branch int) *Node {
+// dropPath scales the rows of a residual branch by their factor in the mask (Huang et al. 2016, stochastic depth).
+func (n *network) dropPath(y *Node, batch int, r noise, branch int) *Node {
 	if r.dropPath == nil {
 		return y
 	}
-	row := Slice(r.dropPath, AxisElem(branch), AxisRange())
+	rows := y.Shape().Dimensions[0]
+	factor := InsertAxes(Reshape(Slice(r.dropPath, AxisElem(branch), AxisRange()), -1), 1) // of each sample
 	if n.config.DropPath == "tokens" {
-		return Mul(y, Reshape(row, 1, -1, 1))
+		factor = Reshape(factor, 1, -1) // of each position
 	}
-	return Mul(y, Reshape(row, -1, 1, 1))
+	return Mul(y, Reshape(BroadcastToDims(factor, batch, rows/batch), rows, 1))
 }
 
 // attention is multi-head self-attention with biases, softmax(q k' / sqrt(d)) v, as
-// torch.nn.MultiheadAttention computes it, with add_bias_kv and a causal mask where the tower has them.
-func (n *network) attention(t *towerSpec, prefix string, h *Node) *Node {
-	g := h.Graph()
-	b, length, w := h.Shape().Dimensions[0], h.Shape().Dimensions[1], h.Shape().Dimensions[2]
+// torch.nn.MultiheadAttention computes it, with add_bias_kv and a causal mask where the tower has them, over rows
+// [batch*T, width].
+func (n *network) attention(t *towerSpec, prefix string, x *Node, b int) *Node {
+	g := x.Graph()
+	length, w := x.Shape().Dimensions[0]/b, x.Shape().Dimensions[1]
 	heads := t.config(n.config).Heads
 	d := w / heads
-	qkv := n.biased(n.product(Reshape(h, b*length, w), n.value(g, "%s.in_proj_weight", prefix)), prefix+".in_proj_bias")
-	qkv = Reshape(qkv, b, length, 3*w)
-	part := func(i int) *Node { return Slice(qkv, AxisRange(), AxisRange(), AxisRange(i*w, (i+1)*w)) }
+	qkv := n.biased(n.product(x, n.value(g, "%s.in_proj_weight", prefix)), prefix+".in_proj_bias")
+	part := func(i int) *Node { return Reshape(Slice(qkv, AxisRange(), AxisRange(i*w, (i+1)*w)), b, length, w) }
+	// extra is a learned key or value of no token, the last.
+	extra := func(name string) *Node { return n.narrow(BroadcastToDims(n.value(g, "%s.%s", prefix, name), b, 1, w)) }
+	project := func(out *Node) *Node {
+		return n.biased(n.product(Reshape(out, b*length, w), n.value(g, "%s.out_proj.weight", prefix)), prefix+".out_proj.bias")
+	}
+	if n.flash && flashFits(d) && (t.stem != stemTokens || n.causal) {
+		q, k, v := part(0), part(1), part(2)
+		if t.biasKV {
+			// The kernels want as many queries as keys: one more, whose result nobody reads.
+			q = Concatenate([]*Node{q, Zeros(g, shapes.Make(q.DType(), b, 1, w))}, 1)
+			k = Concatenate([]*Node{k, extra("bias_k")}, 1)
+			v = Concatenate([]*Node{v, extra("bias_v")}, 1)
+		}
+		byHead := func(x *Node) *Node { return Reshape(x, b, -1, heads, d) }
+		out, _ := attention.Core(byHead(q), byHead(k), byHead(v), attention.LayoutBSHD, attention.CoreOptions{UseCausalMask: t.stem == stemTokens})
+		return project(Slice(out, AxisRange(), AxisRange(0, length)))
+	}
 	q, k, v := n.narrow(MulScalar(n.widen(part(0)), 1/math.Sqrt(float64(d)))), part(1), part(2)
 	keys := length
 	if t.biasKV {
-		extra := func(name string) *Node { return n.narrow(BroadcastToDims(n.value(g, "%s.%s", prefix, name), b, 1, w)) }
 		k = Concatenate([]*Node{k, extra("bias_k")}, 1)
 		v = Concatenate([]*Node{v, extra("bias_v")}, 1)
 		keys++
 	}
 	var mask *Node
 	if t.stem == stemTokens {
-		mask = Reshape(n.value(g, "modality_preprocessors.text.mask"), 1, 1, length, keys)
+		mask = Reshape(n.value(g, textMask), 1, 1, length, keys)
 	}
 	var out *Node
 	if heads == 1 { // no axis of heads, and so nothing to transpose
@@ -271,8 +316,7 @@ func (n *network) attention(t *towerSpec, prefix string, h *Node) *Node {
 		out = contract(n.softmax(scores, mask), []int{3}, []int{0, 1}, Reshape(v, b, keys, heads, d), []int{1}, []int{0, 2})             // [B, heads, T, d]
 		out = TransposeAllAxes(out, 0, 2, 1, 3)
 	}
-	out = n.biased(n.product(Reshape(out, b*length, w), n.value(g, "%s.out_proj.weight", prefix)), prefix+".out_proj.bias")
-	return Reshape(out, b, length, w)
+	return project(out)
 }
 
 // head reads one token, normalises and projects it to the joint space: the class token, or for text the
@@ -298,16 +342,12 @@ func (n *network) head(t *towerSpec, h, x *Node, r noise) *Node {
 	return product(h, n.value(g, "%s", proj))
 }
 
-// linear is x W' + b over the last axis.
-func (n *network) linear(x *Node, prefix string) *Node {
-	d := x.Shape().Dimensions
-	y := n.product(Reshape(x, -1, d[len(d)-1]), n.value(x.Graph(), "%s.weight", prefix))
-	return Reshape(n.biased(y, prefix+".bias"), d[0], d[1], -1)
-}
-
 // biased adds a bias to rows. It does so wide, so that the bias' gradient is summed wide.
-func (n *network) biased(x *Node, name string) *Node {
-	return n.narrow(Add(n.widen(x), InsertAxes(n.value(x.Graph(), "%s", name), 0)))
+func (n *network) biased(x *Node, name string) *Node { return n.narrow(n.plus(x, name)) }
+
+// plus is biased with a wide result.
+func (n *network) plus(x *Node, name string) *Node {
+	return Add(n.widen(x), InsertAxes(n.value(x.Graph(), "%s", name), 0))
 }
 
 // product is the narrow product of values and a weight.
@@ -324,8 +364,12 @@ func contract(a *Node, aContracts, aBatch []int, b *Node, bContracts, bBatch []i
 }
 
 // stemProduct is the product for the raw input of a tower, by far the largest matrix of a small one. With the weights
-// on the left their gradient reads x as it lies; the other way around the Go backend transposes it first.
+// on the left their gradient reads x as it lies; the other way around the Go backend transposes it first. XLA carries
+// the turned layout on into the trunk, where every product then transposes.
 func (n *network) stemProduct(x, w *Node) *Node {
+	if !n.rowsRight {
+		return n.product(x, w)
+	}
 	return Transpose(contract(n.narrow(w), []int{1}, nil, n.narrow(x), []int{1}, nil), 0, 1)
 }
 
@@ -355,10 +399,10 @@ func leftPad(v *Node, rank int) *Node {
 	return Reshape(v, d...)
 }
 
-// gelu is the exact form, x times the normal distribution function.
-func (n *network) gelu(x *Node) *Node {
+// gelu adds a bias to rows and takes the exact form, x times the normal distribution function.
+func (n *network) gelu(x *Node, bias string) *Node {
 	return n.again(x, func(x *Node) *Node {
-		x = n.widen(x)
+		x = n.plus(x, bias)
 		return n.narrow(Mul(x, MulScalar(AddScalar(Erf(MulScalar(x, 1/math.Sqrt2)), 1), 0.5)))
 	})
 }

@@ -78,11 +78,11 @@ func TestOneHead(t *testing.T) {
 		}
 		x := make([]float32, b*length*w)
 		draw(1, "one head", 0, name).Normals(x, 1)
-		run, err := model.NewExec(e.backend, e.store, func(_ *model.Scope, x *Node) *Node { return e.net.attention(spec, prefix, x) })
+		run, err := model.NewExec(e.backend, e.store, func(_ *model.Scope, x *Node) *Node { return e.net.attention(spec, prefix, x, b) })
 		if err != nil {
 			t.Fatal(err)
 		}
-		y, err := run.Call1(tensors.FromFlatDataAndDimensions(x, b, length, w))
+		y, err := run.Call1(tensors.FromFlatDataAndDimensions(x, b*length, w))
 		if err != nil {
 			t.Fatal(err)
 		}

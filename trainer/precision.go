@@ -20,6 +20,10 @@ func halfOf(precision string, backend compute.Backend) (dtypes.DType, error) {
 		half = dtypes.BFloat16
 	case "fp16":
 		half = dtypes.Float16
+	case "tf32":
+		if !device.IsCUDA(backend) {
+			return half, fault.Usagef("precision tf32 needs an NVIDIA GPU (--device cuda; prep doctor says what is installed)")
+		}
 	}
 	if half != dtypes.InvalidDType && !device.IsXLA(backend) {
 		return half, fault.Usagef("precision %s needs XLA (--device cuda, or xla:PATH; prep doctor says what is installed): the Go backend computes in float32 alone", precision)

@@ -24,7 +24,7 @@ func goldenTraining(t *testing.T, precision string) (*engine, []feed) {
 	t.Helper()
 	m, _ := goldenConfig(t)
 	m.Audio.DropPath, m.IMU.DropPath = 0, 0
-	e := goldenEngine(t, m, configs.Train{LearningRate: 5e-5, WeightDecay: 0.05, Decay: "all", Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, Precision: precision})
+	e := goldenEngine(t, m, configs.Train{LearningRate: 5e-5, WeightDecay: 0.05, Decay: "all", Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, Precision: precision, Attention: "products"})
 	batch := openNPZ(t, "train", "batch.npz")
 	return e, []feed{
 		{modality: sample.Image, x: goldenInput(t, batch, "vision")},
@@ -48,6 +48,9 @@ func TestGoldenPrecision(t *testing.T) {
 	const steps = 10
 	losses := map[string][]float64{}
 	for _, precision := range configs.Precisions {
+		if precision == "tf32" && testDevice() != "cuda" {
+			continue
+		}
 		e, feeds := goldenTraining(t, precision)
 		for i := range steps {
 			r, err := e.step(feeds, 5e-5, []int{i + 1, i + 1, i + 1})
@@ -74,7 +77,7 @@ func TestGoldenPrecision(t *testing.T) {
 			t.Errorf("%s: losses are off by %.3g", precision, worst)
 		}
 		t.Logf("%s: losses off by at most %.2g over %d steps, the last are %.5f", precision, worst, steps, losses[precision][2*steps-2:])
-		if precision == "float32" {
+		if precision == "float32" || precision == "tf32" {
 			continue
 		}
 		if losses[precision][0] == losses["float32"][0] {
@@ -194,12 +197,12 @@ func TestGoldenPrecisionMemory(t *testing.T) {
 // The Go backend says what half precision needs.
 func TestHalfPrecisionNeedsXLA(t *testing.T) {
 	c := small(t)
-	for _, precision := range []string{"bf16", "fp16"} {
+	for _, precision := range []string{"tf32", "bf16", "fp16"} {
 		c.Train.Precision = precision
 		if e, err := newEngine(c.Model, c.Train); err == nil {
 			e.close()
 			t.Errorf("%s on the Go backend", precision)
-		} else if !strings.Contains(err.Error(), "needs XLA (--device cuda, or xla:PATH") {
+		} else if !strings.Contains(err.Error(), "--device cuda") {
 			t.Error(err)
 		}
 	}

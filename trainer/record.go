@@ -64,7 +64,7 @@ func (d *runDir) epoch(e *engine, ev Event) error {
 	m := epochMetric{Kind: "epoch", Epoch: ev.Epoch, Step: ev.Step, Losses: ev.Losses, ParameterNorm: map[string]float64{}, LogitScale: map[string]float64{}, MemoryBytes: memoryInUse()}
 	for i := range e.weights {
 		w := &e.weights[i]
-		if w.Buffer {
+		if _, known := d.norms[w.Tower]; w.Buffer || known && !e.moved[w.Tower] {
 			continue
 		}
 		tensors.MustConstFlatData(e.store.GetVariable(variablePath(w.Name)).MustValue(), func(v []float32) {
@@ -79,10 +79,15 @@ func (d *runDir) epoch(e *engine, ev Event) error {
 		return err
 	}
 	for _, t := range towers {
-		m.ParameterNorm[t.name] = math.Sqrt(m.ParameterNorm[t.name])
+		if norm, known := d.norms[t.name]; known && !e.moved[t.name] {
+			m.ParameterNorm[t.name] = norm
+		} else {
+			m.ParameterNorm[t.name] = math.Sqrt(m.ParameterNorm[t.name])
+		}
 		if x := m.ParameterNorm[t.name]; math.IsNaN(x) || math.IsInf(x, 0) {
 			return e.overflow()
 		}
+		d.norms[t.name] = m.ParameterNorm[t.name]
 		if err := d.scalars(ev.Step, "parameter_norm/"+t.name, m.ParameterNorm[t.name]); err != nil {
 			return err
 		}
@@ -90,6 +95,7 @@ func (d *runDir) epoch(e *engine, ev Event) error {
 			m.LogitScale[t.name] = e.logitScale(t)
 		}
 	}
+	clear(e.moved)
 	return d.metric(m)
 }
 

@@ -75,8 +75,8 @@ type Event struct {
 	// LossScale and SkippedSteps are the factor of the loss in float16 and the steps skipped so far, 0 in others.
 	LossScale    float64
 	SkippedSteps int
-	// SamplesPerSecond is the rate since the run began or was resumed; Wait is the share of that time in
-	// which the step waited for its data.
+	// SamplesPerSecond is the rate of the steps since the run began or was resumed, those apart that had to be
+	// compiled first; Wait is the share of that time in which a step waited for its data.
 	SamplesPerSecond float64
 	Wait             float64
 	// Checkpoint names the checkpoint that was written after this step, if one was.
@@ -411,7 +411,7 @@ func run(ctx context.Context, o Options, c configs.Config, rows Rows, ids ...dat
 	start()
 	defer func() { stop() }()
 
-	samples, waited, clock := 0, time.Duration(0), time.Now()
+	var speed pace
 	var last *Evaluation
 	for st.Epoch < c.Train.Epochs {
 		asked := time.Now()
@@ -422,7 +422,7 @@ func run(ctx context.Context, o Options, c configs.Config, rows Rows, ids ...dat
 			case <-ctx.Done():
 			}
 		}
-		waited += time.Since(asked)
+		wait := time.Since(asked)
 		if ctx.Err() != nil {
 			if st.Step == 0 {
 				return summary(), context.Canceled
@@ -439,6 +439,7 @@ func run(ctx context.Context, o Options, c configs.Config, rows Rows, ids ...dat
 		_, within, factor := c.Train.StageOf(b.epoch)
 		lr := factor * learningRate(&c.Train, float64(within)+float64(b.position)/float64(perEpoch))
 		towerSteps := st.advance(e, b.parts[0])
+		programs := e.programs
 		r, err := e.stepAll(b.parts, lr, towerSteps)
 		if err != nil {
 			return nil, err
@@ -460,12 +461,11 @@ func run(ctx context.Context, o Options, c configs.Config, rows Rows, ids ...dat
 			return nil, dir.diverged(b.batch, st.Step, lr, loss, r.gradNorm, afterDivergence(&c.Train, checkpoint))
 		}
 		p.free(b.batch)
-		samples += len(b.rows)
+		speed.count(len(b.rows), time.Since(asked), wait, e.programs > programs)
 		st.count(b.pair.name, loss)
 		ev := Event{Epoch: b.epoch + 1, Epochs: c.Train.Epochs, Step: st.Step, Steps: steps, EpochStep: b.position + 1, EpochSteps: perEpoch,
 			Pair: b.pair.name, Loss: loss, Losses: st.means(), LearningRate: lr, GradNorm: float64(r.gradNorm), LossScale: m.LossScale, SkippedSteps: m.SkippedSteps}
-		elapsed := time.Since(clock)
-		ev.SamplesPerSecond, ev.Wait = float64(samples)/elapsed.Seconds(), waited.Seconds()/elapsed.Seconds()
+		ev.SamplesPerSecond, ev.Wait = speed.rates()
 		m.Epoch, m.Step, m.GradNorm, m.Scale = ev.Epoch, ev.Step, ev.GradNorm, e.logitScale(towerOf(b.pair.other))
 		m.SamplesPerSecond, m.Wait = round(ev.SamplesPerSecond), round(ev.Wait)
 		if err := dir.step(m); err != nil {
@@ -637,6 +637,29 @@ func (s *Summary) fill(p *pairing, ev *Evaluation) {
 }
 
 // round keeps three digits of a figure that is only looked at.
+// A pace is how fast steps are taken: evaluations and checkpoints are no part of it, nor are steps that are
+// compiled first, which takes seconds to minutes on XLA, unless there are no others yet.
+type pace struct {
+	samples      int
+	time, waited time.Duration
+	compiled     bool // what is counted was
+}
+
+func (p *pace) count(samples int, time, waited time.Duration, compiled bool) {
+	switch {
+	case compiled && p.samples > 0 && !p.compiled:
+		return
+	case p.compiled:
+		*p = pace{}
+	}
+	p.samples, p.time, p.waited, p.compiled = p.samples+samples, p.time+time, p.waited+waited, compiled
+}
+
+// rates are samples a second and the share of the time that was waited for data.
+func (p *pace) rates() (samples, wait float64) {
+	return float64(p.samples) / p.time.Seconds(), p.waited.Seconds() / p.time.Seconds()
+}
+
 func round(x float64) float64 { return math.Round(x*1000) / 1000 }
 
 // free gives a batch's memory back.
@@ -768,6 +791,9 @@ func (p *pairing) load(ctx context.Context, e *engine, epoch, position, epochs i
 						for i := range feeds {
 							f := &feeds[i]
 							f.dropPath, f.head = e.masks(towerOf(f.modality), epoch, b.keys[j*pr.batch:(j+1)*pr.batch])
+							if err == nil {
+								err = e.ahead(f)
+							}
 						}
 					}
 				}

@@ -25,7 +25,7 @@ func initFlags() []cli.Flag {
 func deviceFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "device", Value: "auto", Usage: "`DEVICE`: cpu, cuda, xla:PATH of a PJRT plugin, or auto, which takes a plugin where one is installed"},
-		&cli.StringFlag{Name: "precision", Value: "float32", Usage: "of activations: " + strings.Join(configs.Precisions, ", ") + " (the half ones need XLA)"},
+		&cli.StringFlag{Name: "precision", Value: "float32", Usage: "of activations: " + strings.Join(configs.Precisions, ", ") + " (the half ones need XLA, tf32 an NVIDIA GPU)"},
 		&cli.StringFlag{Name: "plugin", Usage: "the PJRT plugin `FILE` that cuda and auto take before those that are found"},
 	}
 }
