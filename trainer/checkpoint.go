@@ -635,8 +635,15 @@ func (d *runDir) latest(log func(string)) (*state, string, error) {
 		if err == nil {
 			return st, path, nil
 		}
-		log(fmt.Sprintf("checkpoint %s is damaged (%v); set aside as %s, falling back to the one before", path, err, damagedPrefix+name))
-		if err := os.Rename(path, filepath.Join(parent, damagedPrefix+name)); err != nil {
+		aside := damagedPrefix + name
+		for n := 2; ; n++ { // the same step's may have been damaged before, and stays to be looked at
+			if _, err := os.Lstat(filepath.Join(parent, aside)); err != nil {
+				break
+			}
+			aside = fmt.Sprintf("%s%s-%d", damagedPrefix, name, n)
+		}
+		log(fmt.Sprintf("checkpoint %s is damaged (%v); set aside as %s, falling back to the one before", path, err, aside))
+		if err := os.Rename(path, filepath.Join(parent, aside)); err != nil {
 			return nil, "", explainDisk(path, err)
 		}
 	}
