@@ -627,3 +627,48 @@ func TestDryRun(t *testing.T) {
 		t.Errorf("%d steps were estimated, %d made; without stages %d", staged.Steps, sum.Steps, full.Steps)
 	}
 }
+
+// What is tuned alone is all that changes: the logit scale of a pair that no stage trains is the loaded one, too.
+func TestOnlyOneModality(t *testing.T) {
+	rows := synthetic(8, sample.Image, sample.Text, sample.Audio)
+	c := small(t)
+	c.Train.Epochs = 1
+	first, err := run(t.Context(), options(filepath.Join(t.TempDir(), "run"), false), c, rows, testData)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Train.Init, c.Train.Only, c.Train.LogitScale = first.Checkpoint, []string{"audio"}, "auto"
+	second, err := run(t.Context(), options(filepath.Join(t.TempDir(), "run"), false), c, rows, testData)
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := func(dir string) map[string][]float32 {
+		c := small(t)
+		c.Train.Init = dir
+		e, err := startEngine(t.Context(), c, "", "", func(string) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.close()
+		out := map[string][]float32{}
+		for i := range e.weights {
+			if w := &e.weights[i]; !w.Buffer {
+				out[w.Name] = tensors.MustCopyFlatData[float32](e.store.GetVariable(variablePath(w.Name)).MustValue())
+			}
+		}
+		return out
+	}
+	changed := 0
+	before, after := values(first.Checkpoint), values(second.Checkpoint)
+	for name, v := range before {
+		if slices.Equal(v, after[name]) {
+			continue
+		}
+		if changed++; !strings.Contains(name, ".audio.") {
+			t.Errorf("%s changed from %v to %v", name, v[:1], after[name][:1])
+		}
+	}
+	if changed < 10 {
+		t.Errorf("%d weights changed", changed)
+	}
+}

@@ -603,11 +603,13 @@ func (p *pairing) anyRests(e *engine) bool {
 	return false
 }
 
-// startScales gives the pairs' modalities the logit scale that the recipe begins with.
+// startScales gives the modalities of the pairs that are trained the logit scale that the recipe begins with.
 func startScales(t *configs.Train, p *pairing, e *engine, log func(string)) error {
 	items := map[*towerSpec]int{}
 	for _, pr := range p.pairs {
-		items[towerOf(pr.other)] += len(pr.train)
+		if slices.Contains(pr.rests, false) {
+			items[towerOf(pr.other)] += len(pr.train)
+		}
 	}
 	for _, tower := range towers {
 		n := items[tower]
