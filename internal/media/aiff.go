@@ -80,7 +80,7 @@ func (w *wavFile) parseCOMM(path string, b []byte) error {
 	if len(b) >= 22 { // AIFF-C names its coding
 		switch string(b[18:22]) {
 		case "NONE", "twos", "in24", "in32":
-		case "sowt", "42ni", "23ni":
+		case "sowt", "42ni", "42n1", "23ni": // "42n1" is what libsndfile writes
 			w.big = false
 		case "raw ":
 			if w.kind = pcmUnsigned; w.pcm.bytes != 1 {

@@ -3,6 +3,7 @@ package media
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -11,7 +12,8 @@ import (
 )
 
 // parseAU reads the header of Sun's and NeXT's format: ".snd" and five big-endian numbers, the offset of the
-// sound, its size (0xffffffff where that is not known), the encoding, the rate and the number of channels.
+// sound, its size (0xffffffff where that is not known), the encoding, the rate and the number of channels. DEC's form
+// begins with "dns." and is little-endian throughout; ffmpeg does not know it.
 func parseAU(in *infile.File) (*wavFile, error) {
 	b, err := in.Head(0, 24)
 	if err != nil {
@@ -20,25 +22,31 @@ func parseAU(in *infile.File) (*wavFile, error) {
 	if len(b) < 24 {
 		return nil, fault.Corruptf("bad_header", "%s: the AU header is cut off", in.Path)
 	}
-	be := binary.BigEndian
+	big, number := true, binary.BigEndian.Uint32
+	if b[0] == 'd' {
+		big, number = false, binary.LittleEndian.Uint32
+	}
 	w := &wavFile{}
-	w.offset = int64(be.Uint32(b[4:]))
-	size := int64(be.Uint32(b[8:]))
-	w.rate = int(min(be.Uint32(b[16:]), maxRate+1))
-	w.channels = int(min(be.Uint32(b[20:]), maxChannels+1))
+	w.offset = int64(number(b[4:]))
+	size := int64(number(b[8:]))
+	w.rate = int(min(number(b[16:]), math.MaxInt32))
+	w.channels = int(min(number(b[20:]), math.MaxInt32))
 	if err := w.soundFormat.check(in.Path); err != nil {
 		return nil, err
 	}
-	switch encoding := be.Uint32(b[12:]); encoding {
+	switch encoding := number(b[12:]); encoding {
 	case 1:
 		w.pcm = pcm{kind: pcmMuLaw, bytes: 1}
 	case 2, 3, 4, 5:
-		w.pcm = pcm{kind: pcmSigned, bytes: int(encoding) - 1, big: true}
+		w.pcm = pcm{kind: pcmSigned, bytes: int(encoding) - 1, big: big && encoding > 2}
 	case 6, 7:
-		w.pcm = pcm{kind: pcmFloat, bytes: 4 * (int(encoding) - 5), big: true}
+		w.pcm = pcm{kind: pcmFloat, bytes: 4 * (int(encoding) - 5), big: big}
 	case 27:
 		w.pcm = pcm{kind: pcmALaw, bytes: 1}
 	default:
+		if !big {
+			return nil, fault.Unsupportedf("unsupported_codec", "%s: little-endian AU with the coding %d, which nothing here reads; convert it to WAV", in.Path, encoding)
+		}
 		return nil, &handedOn{what: fmt.Sprintf("AU with the coding %d", encoding)}
 	}
 	if w.offset < 24 || w.offset > in.Size {

@@ -28,7 +28,7 @@ import (
 
 // ffmpegDemuxers are the formats that ffmpeg may take a file for.
 const ffmpegDemuxers = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv,asf,ogg,wav,w64,flac,mp3,aac," +
-	"ac3,eac3,dts,amr,amrnb,amrwb,caf,au,wv,ape,tta,aiff,h264,hevc,m4v,ivf,gif,nut,oma,aa,spdif,truehd,voc,mpc,mpc8"
+	"ac3,eac3,dts,amr,amrnb,amrwb,caf,au,wv,ape,tta,aiff,h264,hevc,m4v,ivf,gif,nut,oma,aa,spdif,truehd,voc,mpc,mpc8,avr,epaf,iff,ircam,pvf"
 
 // inputArgs are the options of one input. Only what both programs understand.
 func inputArgs(path string) ([]string, error) {
@@ -94,7 +94,8 @@ func cutFor(seg Segment) (c cut) {
 // each can be sought) and written to a pipe of its own.
 type decoding struct {
 	path            string
-	clock           bool // times are the container's own
+	format          string // what the file is, for messages, where that is known
+	clock           bool   // times are the container's own
 	inputs, outputs []string
 	consume         []func(r io.Reader) error
 }
@@ -145,7 +146,7 @@ func (d *decoding) run(ctx context.Context, t *Tools, what string) (text string,
 	p := process{program: t.FFmpeg, args: args, limit: t.timeLimit(), memory: t.processBytes(), outputs: len(d.consume)}
 	text, err = p.run(ctx, func(i int, r io.Reader) error { return d.consume[i](r) })
 	if err != nil {
-		if err = sayWhy(d.path, "ffmpeg", text, err); errors.Is(err, errNoStream) {
+		if err = sayWhy(d.path, d.format, "ffmpeg", text, err); errors.Is(err, errNoStream) {
 			err = fault.Corruptf("no_"+what, "%s: the file has no %s track", d.path, what)
 		}
 	}
@@ -179,7 +180,7 @@ func (t *Tools) decodeSoundFFmpeg(ctx context.Context, path, name string, seg Se
 		return nil, needsFFmpeg(path, "ffmpeg", "sound in "+name)
 	}
 	timing := t.containerTiming(ctx, path) // what is wrong with it, ffmpeg will find as well
-	d := &decoding{path: path}
+	d := &decoding{path: path, format: name}
 	s := &piped{}
 	if err := t.addSound(d, s, timing, seg); err != nil {
 		return nil, err
@@ -369,7 +370,7 @@ func (t *Tools) ffprobe(ctx context.Context, path, what string) (*probe, error) 
 		return err
 	})
 	if err != nil {
-		return nil, sayWhy(path, "ffprobe", text, err)
+		return nil, sayWhy(path, "", "ffprobe", text, err)
 	}
 	pr := &probe{}
 	if err := json.NewDecoder(bytes.NewReader(out)).Decode(pr); err != nil {

@@ -298,7 +298,7 @@ func TestProcessEnds(t *testing.T) {
 	t.Run("own time limit", func(t *testing.T) {
 		p := process{program: fakeProgram(t, "exec sleep 60"), limit: 200 * time.Millisecond}
 		text, err := p.run(context.Background(), nil)
-		if err = sayWhy("x", "ffmpeg", text, err); fault.ReasonOf(err) != "decode_timeout" {
+		if err = sayWhy("x", "", "ffmpeg", text, err); fault.ReasonOf(err) != "decode_timeout" {
 			t.Error(err)
 		}
 	})

@@ -213,8 +213,8 @@ func environment() []string {
 	return append(env, "AV_LOG_FORCE_NOCOLOR=1", "LC_ALL=C")
 }
 
-// sayWhy turns the end of a process into an error about the file. what is "sound" or "video".
-func sayWhy(path, program, text string, err error) error {
+// sayWhy turns the end of a process into an error about the file, which is of the given format, if that is known.
+func sayWhy(path, format, program, text string, err error) error {
 	var known *fault.Error
 	switch {
 	case errors.As(err, &known):
@@ -235,7 +235,11 @@ func sayWhy(path, program, text string, err error) error {
 	if strings.Contains(text, "ermission denied") {
 		return fault.Corruptf("unreadable", "%s: permission denied", path)
 	}
-	return fault.Corruptf("corrupt_media", "%s: %s cannot decode it: %s", path, program, line)
+	what := "it"
+	if format != "" {
+		what = "this " + format
+	}
+	return fault.Corruptf("corrupt_media", "%s: %s cannot decode %s: %s", path, program, what, line)
 }
 
 // errNoStream says that the file has no track of the wanted kind.

@@ -59,7 +59,7 @@ func sniff(in *infile.File) (content, error) {
 		return content{kindWAV, "WAV", 0}, nil
 	case offset == 0 && at(0, "FORM") && (at(8, "AIFF") || at(8, "AIFC")):
 		return content{kindAIFF, "AIFF", 0}, nil
-	case offset == 0 && at(0, ".snd"):
+	case offset == 0 && (at(0, ".snd") || at(0, "dns.")):
 		return content{kindAU, "AU", 0}, nil
 	case offset == 0 && at(0, "NIST_1A\n"):
 		return content{kindSPHERE, "SPHERE", 0}, nil

@@ -20,6 +20,8 @@ const (
 	minRate     = 1000   // Hz; below it a small file could ask for a huge resampled one
 	maxRate     = 768000 // Hz
 	maxChannels = 64
+	// believableChannels is libsndfile's most; a header that says more is no header.
+	believableChannels = 1024
 
 	// DefaultMaxSoundBytes bounds one decoded segment: 23 minutes of 48 kHz stereo, 2.3 hours of 16 kHz mono.
 	DefaultMaxSoundBytes = 512 << 20
@@ -228,8 +230,10 @@ func (f soundFormat) check(path string) error {
 	switch {
 	case f.rate < minRate || f.rate > maxRate:
 		return fault.Corruptf("bad_header", "%s: a sample rate of %d Hz is outside %d to %d", path, f.rate, minRate, maxRate)
-	case f.channels < 1 || f.channels > maxChannels:
+	case f.channels < 1 || f.channels > believableChannels:
 		return fault.Corruptf("bad_header", "%s: %d channels are outside 1 to %d", path, f.channels, maxChannels)
+	case f.channels > maxChannels:
+		return fault.Unsupportedf("too_many_channels", "%s: %d channels; at most %d are read: make a file of those that are wanted (sox IN OUT remix 1 2)", path, f.channels, maxChannels)
 	}
 	return nil
 }

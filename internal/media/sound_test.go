@@ -335,10 +335,25 @@ func TestAU(t *testing.T) {
 		{27, []byte{0xd5}, []float32{8.0 / 32768}, "pcm_alaw"},
 	} {
 		for _, size := range []uint32{uint32(len(c.data)), math.MaxUint32} {
-			s := decode(t, write(t, "x.au", append(header(size, c.encoding, 8000, 1), c.data...)), Segment{})
+			au := append(header(size, c.encoding, 8000, 1), c.data...)
+			s := decode(t, write(t, "x.au", au), Segment{})
 			equal(t, s.Data, c.want)
 			if s.Codec != c.codec || s.SourceRate != 8000 || (len(s.Notes) > 0) != (size == math.MaxUint32) {
 				t.Errorf("%s at %d Hz, %q", s.Codec, s.SourceRate, s.Notes)
+			}
+			// DEC's form has every number the other way round.
+			for i := 0; i < 28; i += 4 {
+				slices.Reverse(au[i : i+4])
+			}
+			if wide := len(c.data) / len(c.want); wide > 1 {
+				for i := 28; i < len(au); i += wide {
+					slices.Reverse(au[i : i+wide])
+				}
+			}
+			s = decode(t, write(t, "x.au", au), Segment{})
+			equal(t, s.Data, c.want)
+			if s.Codec != strings.Replace(c.codec, "be", "le", 1) || s.SourceRate != 8000 {
+				t.Errorf("the other way round %s at %d Hz", s.Codec, s.SourceRate)
 			}
 		}
 	}
@@ -454,6 +469,8 @@ func TestAIFF(t *testing.T) {
 		{"NONE", 24, []byte{0x80, 0, 0, 0, 0, 1}, []float32{-1, 1.0 / (1 << 23)}, "pcm_s24be"},
 		{"twos", 32, []byte{0x80, 0, 0, 0}, []float32{-1}, "pcm_s32be"},
 		{"sowt", 16, []byte{0, 0x80, 0, 0x40}, []float32{-1, 0.5}, "pcm_s16le"},
+		{"42n1", 24, []byte{0, 0, 0x80, 1, 0, 0}, []float32{-1, 1.0 / (1 << 23)}, "pcm_s24le"},
+		{"23ni", 32, []byte{0, 0, 0, 0x80}, []float32{-1}, "pcm_s32le"},
 		{"fl32", 32, be.AppendUint32(nil, math.Float32bits(0.3)), []float32{0.3}, "pcm_f32be"},
 		{"fl64", 64, be.AppendUint64(nil, math.Float64bits(0.3)), []float32{0.3}, "pcm_f64be"},
 		{"ulaw", 16, []byte{0x80}, []float32{32124.0 / 32768}, "pcm_mulaw"},
@@ -569,6 +586,11 @@ func TestMalformedSound(t *testing.T) {
 		{"Wave64", "x.w64", []byte("riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"), Segment{}, fault.Unsupported, "needs_ffmpeg", "sound in Wave64"},
 		{"Core Audio named WAV", "x.wav", []byte("caff\x00\x01\x00\x00desc"), Segment{}, fault.Unsupported, "needs_ffmpeg", "sound in Core Audio"},
 		{"Creative Voice named WAV", "x.wav", []byte("Creative Voice File\x1a\x1a\x00"), Segment{}, fault.Unsupported, "needs_ffmpeg", "sound in Creative Voice"},
+		{"Amiga IFF named WAV", "x.wav", []byte("FORM\x00\x00\x00\x248SVXVHDR"), Segment{}, fault.Unsupported, "needs_ffmpeg", "sound in Amiga IFF"},
+		{"IRCAM named WAV", "x.wav", []byte("\x64\xa3\x02\x00\x00\x00\x7a\x46"), Segment{}, fault.Unsupported, "needs_ffmpeg", "sound in IRCAM"},
+		{"WAV of 69 channels", "x.wav", with(func(w *wavOf) { w.channels = 69 }), Segment{}, fault.Unsupported, "too_many_channels", "69 channels; at most 64"},
+		{"AU of G.721 the other way round", "x.au", []byte("dns.\x18\x00\x00\x00\xff\xff\xff\xff\x17\x00\x00\x00\x40\x1f\x00\x00\x01\x00\x00\x00abcd"), Segment{}, fault.Unsupported, "unsupported_codec", "little-endian AU with the coding 23"},
+		{"AU of 128 channels", "x.au", []byte(".snd\x00\x00\x00\x18\xff\xff\xff\xff\x00\x00\x00\x03\x00\x00\x3e\x80\x00\x00\x00\x80abcd"), Segment{}, fault.Unsupported, "too_many_channels", "128 channels"},
 		{"Musepack named WAV", "x.wav", []byte("MPCKSH\x0e\xef"), Segment{}, fault.Unsupported, "needs_ffmpeg", "sound in Musepack"},
 		{"DTS", "x.dts", []byte("\x7f\xfe\x80\x01\xfc\x3c"), Segment{}, fault.Unsupported, "needs_ffmpeg", "sound in DTS"},
 		{"Ogg after Opus", "x.ogg", append(bytes.Clone(ogg), opus...), Segment{}, fault.Unsupported, "needs_ffmpeg", "Ogg with several streams one after the other"},

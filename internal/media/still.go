@@ -190,7 +190,7 @@ func (s *stills) run(ctx context.Context, wantRGB bool) error {
 	case strings.Contains(text, "hardware accelerated AV1"), strings.Contains(text, "no decoder found for"), strings.Contains(text, "Decoding requested, but no decoder"):
 		return fault.Unsupportedf("unsupported_codec", "%s: this ffmpeg has no decoder of %s; install one that has (Debian's does), or convert the file to PNG first", s.format, s.streams[0].Codec)
 	case err != nil:
-		err = sayWhy(s.format, "ffmpeg", text, err)
+		err = sayWhy(s.format, "", "ffmpeg", text, err)
 		if fault.ReasonOf(err) == "corrupt_media" {
 			err = fault.Corruptf("corrupt_picture", "%w", err)
 		}
