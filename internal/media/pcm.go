@@ -174,7 +174,7 @@ func plainPairs16(left, right []float32, src []byte) {
 
 // pcmBlock is how many samples are decoded at a time: the raw bytes never double the memory, and stay in the
 // processor's cache.
-const pcmBlock = 1 << 14
+const pcmBlock = 1 << 15
 
 // read decodes n samples from an offset of the file.
 func (p pcm) read(in *infile.File, offset, n int64) ([]float32, error) {
