@@ -3,6 +3,7 @@ package trainer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"math"
 	"path/filepath"
@@ -277,16 +278,28 @@ func checkScaling(t *testing.T, e *engine, feeds []feed) {
 	}
 }
 
-// A run in float16, on two devices, ends with the same bytes whether it is stopped or not, its skipped steps counted and no update
-// of a tower.
+// A run in float16, on one device, to which batches are sent ahead, and on two, ends with the same bytes whether it is
+// stopped or not, its skipped steps counted and no update of a tower.
 func TestGoldenLossScaling(t *testing.T) {
 	onXLA(t)
+	have := devicesHere(t)
+	for _, devices := range []int{1, 2} {
+		t.Run(fmt.Sprint(devices), func(t *testing.T) {
+			if devices > have {
+				t.Skip("the plugin has one device")
+			}
+			checkLossScaling(t, devices)
+		})
+	}
+}
+
+func checkLossScaling(t *testing.T, devices int) {
 	c := small(t)
 	for _, tw := range towers {
 		tw.config(&c.Model).Blocks = 1
 	}
 	c.Train.Precision, c.Train.Device, c.Train.Epochs, c.Train.Schedule.WarmupEpochs = "fp16", testDevice(), 8, 0
-	c.Train.Devices = 2
+	c.Train.Devices = devices
 	c.Train.EvalEpochs = c.Train.Epochs
 	rows := synthetic(14, sample.Image, sample.Text)
 	straight, stopped := filepath.Join(t.TempDir(), "run"), filepath.Join(t.TempDir(), "run")
