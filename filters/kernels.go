@@ -8,7 +8,7 @@ type kernels struct {
 	centre func(c *clipFigures, x []float32, mean float32) (done int)
 	// cells is clipFigures.plainCells.
 	cells func(c *clipFigures, from, to int, band []float64)
-	// column fills the means of eight bins, and the columns with their smoothed powers in ascending order.
+	// column fills the means of eight bins, and the columns with their smoothed powers, in ascending order around the quantiles of the floors.
 	column func(c *clipFigures, from int)
 	// decibels is inDecibels of the first ones.
 	decibels func(v []float64, plus float64) (done int)

@@ -114,6 +114,21 @@ func TestOrdering(t *testing.T) {
 				v[i] = at(i)
 			}
 			want := slices.Sorted(slices.Values(v))
+			quantiles := []float64{0, 0.02, 0.5, 0.93, 1}
+			for _, relative := range []bool{false, true} {
+				if n == 0 {
+					continue
+				}
+				around := o.around(v, relative, quantiles)
+				for _, q := range quantiles {
+					if got, want := sortedQuantile(around, q), sortedQuantile(want, q); got != want {
+						t.Errorf("%s, %d values: quantile %g is %g, want %g", name, n, q, got, want)
+					}
+				}
+				if got, want := sortedQuantile(around, 0.95), sortedQuantile(want, 0.95); relative && got != want {
+					t.Errorf("%s, %d values: quantile 0.95 is %g, want %g", name, n, got, want)
+				}
+			}
 			if o.sort(v); !slices.Equal(v, want) {
 				t.Errorf("%s, %d values: not sorted", name, n)
 			}

@@ -62,19 +62,19 @@ func (b *traitBuilder) add(name string, v float64) {
 	b.values = append(b.values, float32(v))
 }
 
-// spread adds quantiles of v, which it reorders.
+// spread adds quantiles of v, the least first.
 func (b *traitBuilder) spread(name string, v []float64, relative bool, qs ...float64) {
-	b.order.sort(v)
+	sorted := b.order.around(v, relative, qs)
 	base := 0.0
 	if relative {
-		base = sortedQuantile(v, 0.95)
+		base = sortedQuantile(sorted, 0.95)
 	}
 	for _, q := range qs {
 		label := name
 		if b.names != nil {
 			label = name + "_" + percent(q)
 		}
-		b.add(label, sortedQuantile(v, q)-base)
+		b.add(label, sortedQuantile(sorted, q)-base)
 	}
 }
 
@@ -86,44 +86,102 @@ func percent(q float64) string {
 
 // ordering is the memory in which values are sorted.
 type ordering struct {
-	count []uint32
-	value []float64
+	count  []uint32 // of the values in each part
+	wanted []bool
+	spans  [][2]uint32 // of the wanted parts
+	value  []float64
+	scale  float64
+	least  float64
 }
 
-// crowded is the most values that may fall into one of sort's parts.
+// crowded is the most values that may fall into one of the parts.
 const crowded = 32
 
-// sort sorts v, in which there are finite values only: into as many parts of equal width as there are values, and then
-// those that lie together.
-func (o *ordering) sort(v []float64) {
+// parts counts v, in which there are finite values only, into as many parts of equal width as there are values:
+// count[k] becomes the number of those before part k. ok is false where it does not pay.
+func (o *ordering) parts(v []float64) (ok bool) {
 	if len(v) < 2 {
-		return
+		return false
 	}
-	least, most := slices.Min(v), slices.Max(v)
-	scale := float64(len(v)-1) / (most - least)
-	if !(scale > 0 && scale < math.MaxFloat32) { // all are equal, or next to it
-		slices.Sort(v)
-		return
+	least, most := v[0], v[0]
+	for _, x := range v {
+		if x < least {
+			least = x
+		}
+		if x > most {
+			most = x
+		}
+	}
+	o.least, o.scale = least, float64(len(v)-1)/(most-least)
+	if !(o.scale > 0 && o.scale < math.MaxFloat32) { // all are equal, or next to it
+		return false
 	}
 	o.count = slices.Grow(o.count[:0], len(v)+1)[:len(v)+1]
 	clear(o.count)
 	for _, x := range v {
-		o.count[int((x-least)*scale)+1]++
+		o.count[int((x-o.least)*o.scale)+1]++
 	}
 	if slices.Max(o.count) > crowded {
+		return false
+	}
+	for i := 1; i < len(o.count); i++ {
+		o.count[i] += o.count[i-1]
+	}
+	return true
+}
+
+// sort sorts v, in which there are finite values only: into parts, and then those that lie together.
+func (o *ordering) sort(v []float64) {
+	if !o.parts(v) {
 		slices.Sort(v)
 		return
 	}
-	for i := 1; i < len(v); i++ {
-		o.count[i] += o.count[i-1]
-	}
 	o.value = append(o.value[:0], v...)
 	for _, x := range o.value {
-		at := &o.count[int((x-least)*scale)]
+		at := &o.count[int((x-o.least)*o.scale)]
 		v[*at] = x
 		*at++
 	}
 	sortFew(v)
+}
+
+// around gives the values of v, finite ones only, in their order, but only those that sortedQuantile looks at for the
+// quantiles, and for that of 0.95 where the others are relative to it. It is valid until the next call.
+func (o *ordering) around(v []float64, relative bool, qs []float64) []float64 {
+	if !o.parts(v) {
+		o.value = append(o.value[:0], v...)
+		slices.Sort(o.value)
+		return o.value
+	}
+	o.wanted, o.spans = slices.Grow(o.wanted[:0], len(v))[:len(v)], o.spans[:0]
+	clear(o.wanted)
+	want := func(q float64) {
+		first := int(q * float64(len(v)-1))
+		for rank := first; rank <= min(first+1, len(v)-1); rank++ {
+			next, _ := slices.BinarySearch(o.count, uint32(rank)+1) // the first part with more values before it
+			if part := next - 1; !o.wanted[part] {
+				o.wanted[part] = true
+				o.spans = append(o.spans, [2]uint32{o.count[part], o.count[next]})
+			}
+		}
+	}
+	for _, q := range qs {
+		want(q)
+	}
+	if relative {
+		want(0.95)
+	}
+	o.value = slices.Grow(o.value[:0], len(v))[:len(v)]
+	for _, x := range v {
+		if k := int((x - o.least) * o.scale); o.wanted[k] {
+			o.value[o.count[k]] = x
+			o.count[k]++
+		}
+	}
+	for _, span := range o.spans {
+		sortFew(o.value[span[0]:span[1]])
+	}
+	return o.value
 }
 
 func sortedQuantile(v []float64, q float64) float64 {
@@ -339,8 +397,8 @@ func (b *traitBuilder) build(c *clipFigures) {
 	}
 	var ranges []float64
 	for i := range band {
-		b.order.sort(band[i])
-		ranges = append(ranges, sortedQuantile(band[i], 0.95)-sortedQuantile(band[i], 0.1))
+		sorted := b.order.around(band[i], true, []float64{0.1})
+		ranges = append(ranges, sortedQuantile(sorted, 0.95)-sortedQuantile(sorted, 0.1))
 		b.add("band_range", ranges[i])
 	}
 	b.spread("band_ranges", ranges, false, 0.1, 0.5, 0.9)

@@ -199,22 +199,35 @@ func smoothColumn(rows [][8]float32, sums *[8]float64) {
 	archsimd.ClearAVXUpperBits()
 }
 
-// sortColumns sorts each of eight columns: Batcher's merge exchange (Knuth, The Art of Computer Programming 5.2.2,
+// nearby is the distance below which the last passes of sortColumns keep to what lies around the quantiles.
+const nearby = 16
+
+// sortColumns sorts each of eight columns, at least around the quantiles of the floors: Batcher's merge exchange (Knuth, The Art of Computer Programming 5.2.2,
 // algorithm M), which compares the same places whatever is in them.
 //
 //go:noinline
 func sortColumns(rows [][8]float32) {
 	n := len(rows)
+	var ranks [len(floors)]int
+	for i, fl := range floors {
+		ranks[i] = int(fl.quantile * float64(n-1))
+	}
 	top := 1 << max(bits.Len(uint(n-1))-1, 0)
 	for p := top; p > 0; p >>= 1 {
 		for q, r, d := top, 0, p; ; q, r, d = q>>1, p, q-p {
 			first, second := rows[:n-d], rows[d:]
 			second = second[:len(first)]
 			if p == 1 {
-				for i := r; i < len(first); i += 2 {
-					x, y := archsimd.LoadFloat32x8(&first[i]), archsimd.LoadFloat32x8(&second[i])
-					x.Min(y).Store(&first[i])
-					x.Max(y).Store(&second[i])
+				if r == 1 && d < nearby { // one of the last, in whose reach only what lies near a quantile is of use
+					reach := 0
+					for later := d / 2; later > 0; later /= 2 {
+						reach += later
+					}
+					for _, k := range ranks {
+						exchange(first, second, max(k-reach-d, 0)|1, min(k+1+reach, len(first)-1))
+					}
+				} else {
+					exchange(first, second, r, len(first)-1)
 				}
 				if q == 1 {
 					break
@@ -253,6 +266,15 @@ func sortColumns(rows [][8]float32) {
 		}
 	}
 	archsimd.ClearAVXUpperBits()
+}
+
+// exchange puts the less of two in the first place, from there to there, every second.
+func exchange(first, second [][8]float32, from, to int) {
+	for i := from; i <= to; i += 2 {
+		x, y := archsimd.LoadFloat32x8(&first[i]), archsimd.LoadFloat32x8(&second[i])
+		x.Min(y).Store(&first[i])
+		x.Max(y).Store(&second[i])
+	}
 }
 
 // decibelTerms are the coefficients that decibels ends with, in four lanes.

@@ -4,6 +4,7 @@ package filters
 
 import (
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 )
@@ -81,6 +82,32 @@ func TestVectorFiguresAreBitEqual(t *testing.T) {
 		}
 		if !slices.Equal(a.wave, b.wave) || !slices.Equal(a.fourth, b.fourth) || !slices.Equal(a.crossed, b.crossed) {
 			t.Errorf("%s: samples differ", name)
+		}
+	}
+}
+
+// The columns are in order where the quantiles lie, whatever their length.
+func TestSortColumns(t *testing.T) {
+	needVector(t)
+	r := rand.New(rand.NewPCG(1, 1))
+	for n := minFrames - smooth + 1; n < 700; n += 1 + n/20 {
+		rows := make([][8]float32, n)
+		var column [8][]float32
+		for i := range rows {
+			for j := range rows[i] {
+				rows[i][j] = float32(r.IntN(n)) // some are equal
+				column[j] = append(column[j], rows[i][j])
+			}
+		}
+		sortColumns(rows)
+		for j, want := range column {
+			slices.Sort(want)
+			for _, fl := range floors {
+				k := int(fl.quantile * float64(n-1))
+				if rows[k][j] != want[k] || rows[k+1][j] != want[k+1] {
+					t.Fatalf("%d rows: ranks %d are %g and %g, want %g and %g", n, k, rows[k][j], rows[k+1][j], want[k], want[k+1])
+				}
+			}
 		}
 	}
 }
