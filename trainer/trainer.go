@@ -638,7 +638,6 @@ func (s *Summary) fill(p *pairing, ev *Evaluation) {
 	}
 }
 
-// round keeps three digits of a figure that is only looked at.
 // A pace is how fast steps are taken: evaluations and checkpoints are no part of it, nor are steps that are
 // compiled first, which takes seconds to minutes on XLA, unless there are no others yet.
 type pace struct {
@@ -662,6 +661,7 @@ func (p *pace) rates() (samples, wait float64) {
 	return float64(p.samples) / p.time.Seconds(), p.waited.Seconds() / p.time.Seconds()
 }
 
+// round keeps three digits of a figure that is only looked at.
 func round(x float64) float64 { return math.Round(x*1000) / 1000 }
 
 // free gives a batch's memory back.
