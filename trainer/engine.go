@@ -43,7 +43,7 @@ type engine struct {
 	stage   int             // of the recipe: it decides which weights move
 	resting map[string]bool // the towers of which none does
 	moved   map[string]bool // the towers that were updated since the epoch's record was written
-	log     func(string)    // may be nil
+	log     func(string)
 
 	mesh *mesh // nil: one device
 	// inPlace has the weights updated by the host, in whose memory they are: on the Go backend.
@@ -116,6 +116,9 @@ func startEngine(ctx context.Context, c configs.Config, plugin, checkpoint strin
 // openEngine makes a model on a backend, which it closes in the end unless it is shared. Its weights are read from a file or
 // drawn from the seed of the recipe; those of other towers than it is asked for are not made at all.
 func openEngine(m configs.Model, t configs.Train, o engineOptions) (*engine, error) {
+	if o.log == nil {
+		o.log = func(string) {}
+	}
 	e := &engine{train: t, model: m, backend: o.backend, shared: o.shared, store: model.NewStore(), moved: map[string]bool{}, log: o.log, steps: map[string]*program{}, encoders: map[string]*model.Exec{}}
 	e.inPlace = !device.IsXLA(o.backend)
 	e.net = &network{config: &e.model, store: e.store, recompute: t.Recompute, adapters: map[string]*adapter{}}
@@ -131,7 +134,7 @@ func openEngine(m configs.Model, t configs.Train, o engineOptions) (*engine, err
 	if t.Precision == "fp16" {
 		e.scaling = newLossScale()
 	}
-	e.net.flash, e.net.rowsRight = e.useFlash(o.log), e.inPlace
+	e.net.flash, e.net.rowsRight = e.useFlash(), e.inPlace
 	all := StateDict(&m)
 	e.weights = slices.DeleteFunc(slices.Clone(all), func(w Weight) bool {
 		return o.towers != nil && !slices.ContainsFunc(o.towers, func(t *towerSpec) bool { return t.name == w.Tower })
@@ -152,10 +155,8 @@ func (e *engine) begin(all []Weight, o engineOptions) error {
 			return err
 		}
 		ft.any = o.any
-		if o.log != nil {
-			for _, n := range slices.Concat(o.from.Notes, ft.notes) {
-				o.log(n)
-			}
+		for _, n := range slices.Concat(o.from.Notes, ft.notes) {
+			e.log(n)
 		}
 	}
 	// Garbage may otherwise become as large as the weights are before it is collected.

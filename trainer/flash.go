@@ -21,18 +21,15 @@ import (
 func flashFits(d int) bool { return d%8 == 0 && d <= 128 }
 
 // useFlash decides whether attention is computed by cuDNN, and says so. Nothing of it divides among devices.
-func (e *engine) useFlash(log func(string)) bool {
+func (e *engine) useFlash() bool {
 	if e.train.Attention == "products" || e.net.half == dtypes.InvalidDType || e.mesh != nil || !device.IsCUDA(e.backend) {
 		return false
 	}
-	if log == nil {
-		log = func(string) {}
-	}
 	if err := tryFlash(e.backend, e.net.half); err != nil {
-		log(fmt.Sprintf("attention is computed as products, for cuDNN's flash kernels do not run here: %v", err))
+		e.log(fmt.Sprintf("attention is computed as products, for cuDNN's flash kernels do not run here: %v", err))
 		return false
 	}
-	log("attention is computed by cuDNN's flash kernels; --set train.attention=products computes it as products")
+	e.log("attention is computed by cuDNN's flash kernels; --set train.attention=products computes it as products")
 	return true
 }
 
@@ -47,9 +44,9 @@ func tryFlash(b compute.Backend, half dtypes.DType) error {
 		return err
 	}
 	defer x.Finalize()
-	ones := tensors.FromShape(shapes.Make(dtypes.Float32, 1, 5, 2, 64))
-	defer ones.FinalizeAll()
-	y, err := x.Call1(ones)
+	zeros := tensors.FromShape(shapes.Make(dtypes.Float32, 1, 5, 2, 64))
+	defer zeros.FinalizeAll()
+	y, err := x.Call1(zeros)
 	if err != nil {
 		return err
 	}

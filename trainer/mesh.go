@@ -79,7 +79,7 @@ type program struct {
 
 // program compiles a graph for arguments that are placed like the given ones.
 func (e *engine) program(args []placed, build func(*model.Scope, []*Node) []*Node) (*program, error) {
-	if e.programs++; e.programs == 1 && e.log != nil && !e.inPlace {
+	if e.programs++; e.programs == 1 && !e.inPlace {
 		e.log("compiling the step for the device: seconds for small towers, a minute for large ones on a GPU")
 	}
 	x, err := model.NewExec(e.backend, e.store, build)

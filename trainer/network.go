@@ -37,7 +37,7 @@ type network struct {
 	flash bool
 	// inference says that no gradient is taken, so that nothing has to be computed again for one.
 	inference bool
-	// rowsRight has a stem's product read its input from the right, which suits the Go backend.
+	// rowsRight has a stem's product read its input from the right, for the Go backend.
 	rowsRight bool
 	// causal says that the text tower's mask is the causal one, which flash kernels have built in.
 	causal bool
@@ -364,8 +364,8 @@ func contract(a *Node, aContracts, aBatch []int, b *Node, bContracts, bBatch []i
 }
 
 // stemProduct is the product for the raw input of a tower, by far the largest matrix of a small one. With the weights
-// on the left their gradient reads x as it lies; the other way around the Go backend transposes it first. XLA carries
-// the turned layout on into the trunk, where every product then transposes.
+// on the left their gradient reads x as it lies; the other way around the Go backend transposes it first. XLA chooses
+// for itself, and takes it as any other product.
 func (n *network) stemProduct(x, w *Node) *Node {
 	if !n.rowsRight {
 		return n.product(x, w)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"image/png"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -61,7 +62,7 @@ func (d *runDir) step(m stepMetric) error {
 
 // epoch records an epoch that has ended.
 func (d *runDir) epoch(e *engine, ev Event) error {
-	m := epochMetric{Kind: "epoch", Epoch: ev.Epoch, Step: ev.Step, Losses: ev.Losses, ParameterNorm: map[string]float64{}, LogitScale: map[string]float64{}, MemoryBytes: memoryInUse()}
+	squares := map[string]float64{} // of the towers that moved, or were never measured
 	for i := range e.weights {
 		w := &e.weights[i]
 		if _, known := d.norms[w.Tower]; w.Buffer || known && !e.moved[w.Tower] {
@@ -72,22 +73,21 @@ func (d *runDir) epoch(e *engine, ev Event) error {
 			for _, x := range v {
 				s += float64(x) * float64(x)
 			}
-			m.ParameterNorm[w.Tower] += s
+			squares[w.Tower] += s
 		})
 	}
+	clear(e.moved)
+	for tower, sum := range squares {
+		if math.IsNaN(sum) || math.IsInf(sum, 0) {
+			return e.overflow()
+		}
+		d.norms[tower] = math.Sqrt(sum)
+	}
+	m := epochMetric{Kind: "epoch", Epoch: ev.Epoch, Step: ev.Step, Losses: ev.Losses, ParameterNorm: maps.Clone(d.norms), LogitScale: map[string]float64{}, MemoryBytes: memoryInUse()}
 	if err := d.scalars(ev.Step, "memory_bytes", float64(m.MemoryBytes)); err != nil {
 		return err
 	}
 	for _, t := range towers {
-		if norm, known := d.norms[t.name]; known && !e.moved[t.name] {
-			m.ParameterNorm[t.name] = norm
-		} else {
-			m.ParameterNorm[t.name] = math.Sqrt(m.ParameterNorm[t.name])
-		}
-		if x := m.ParameterNorm[t.name]; math.IsNaN(x) || math.IsInf(x, 0) {
-			return e.overflow()
-		}
-		d.norms[t.name] = m.ParameterNorm[t.name]
 		if err := d.scalars(ev.Step, "parameter_norm/"+t.name, m.ParameterNorm[t.name]); err != nil {
 			return err
 		}
@@ -95,7 +95,6 @@ func (d *runDir) epoch(e *engine, ev Event) error {
 			m.LogitScale[t.name] = e.logitScale(t)
 		}
 	}
-	clear(e.moved)
 	return d.metric(m)
 }
 

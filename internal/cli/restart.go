@@ -36,8 +36,10 @@ func keepMemory(name, plugin string) {
 	path := ""
 	if named, ok := strings.CutPrefix(name, "xla:"); ok {
 		path = named
-	} else if found := device.Find(plugin); name == "auto" && len(found) > 0 {
-		path = found[0]
+	} else if name == "auto" {
+		if found := device.Find(plugin); len(found) > 0 {
+			path = found[0]
+		}
 	}
 	if s := keptMemory(path, os.Getenv("GLIBC_TUNABLES")); s != "" {
 		restart(with(os.Environ(), "GLIBC_TUNABLES", ":", s))

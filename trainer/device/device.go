@@ -183,8 +183,9 @@ func Check(ctx context.Context, checker []string, path string) (*Report, error) 
 		}
 		checker = []string{self}
 	}
+	began := time.Now()
 	r, err := runChecker(ctx, checker, path)
-	if err == nil || !IsCUDAPath(path) || os.Getenv(plainEnv) != "" || ctx.Err() != nil {
+	if err == nil || !IsCUDAPath(path) || os.Getenv(plainEnv) != "" || ctx.Err() != nil || time.Since(began) >= checkTime {
 		return r, err
 	}
 	// Another version may not know the flags that prep sets, and then ends the process.
