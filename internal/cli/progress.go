@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -94,8 +95,29 @@ func (s *session) printIngest(w io.Writer, m *shards.Manifest, out string) {
 	c := m.Counts
 	fmt.Fprintf(w, "%d samples in = %d written + %d rejected + %d failed\n", c.In, c.Written, c.Rejected, c.Failed)
 	printReasons(w, m.Reasons)
+	printDropped(w, m, out)
 	printFlags(w, m.Flags)
 	fmt.Fprintf(w, "shards, ledger and manifest are in %s\n", out)
+}
+
+// printDropped shows the first sample that was not written, with its reason in words, and how to see any other's. A
+// ledger that cannot be read is for validate to tell of.
+func printDropped(w io.Writer, m *shards.Manifest, out string) {
+	for _, t := range m.Tasks {
+		if t.Counts.In == t.Counts.Written {
+			continue
+		}
+		rows, err := shards.ReadLedger(filepath.Join(out, t.Ledger.Name))
+		if err != nil {
+			return
+		}
+		for _, r := range rows {
+			if r.Outcome != shards.Written {
+				fmt.Fprintf(w, "the first of them: %s: %s (prep inspect %s KEY tells of any)\n", r.Key, r.Detail, out)
+				return
+			}
+		}
+	}
 }
 
 // flagTexts say what the flags of a manifest mean.
