@@ -204,9 +204,6 @@ func choosePins(ctx context.Context, samples []sample.Sample, cfg *configs.Confi
 	default:
 		pins["jpeg"] = "turbo"
 	}
-	if cfg.Image.Scaled && pins["jpeg"] == "go" {
-		return nil, fault.Environmentf("image.scaled needs libjpeg-turbo (Debian: libturbojpeg0), and the pictures are to be decoded by Go; install it, or leave image.scaled off")
-	}
 	for _, l := range soundLibraries(cfg, tools) {
 		if sounds[l.format] == 0 {
 			continue // content that its name hides is decoded by Go

@@ -102,7 +102,7 @@ func (s *session) doctor(c *cli.Context) error {
 		{"SIMD", strings.Contains(experiment(), "simd"), simdState(), "the transform and the metrics of sound are faster"},
 		{"ffmpeg", tools.Version(c.Context) != "", orMissing(tools.FFmpeg, tools.Version(c.Context), "install ffmpeg, or name one in PREP_FFMPEG"), "video, AAC, Opus, WebM, AMR and whatever else it reads"},
 		{"ffprobe", tools.FFprobe != "", orMissing(tools.FFprobe, "", "comes with ffmpeg"), "start times of any container; MP4 is read without it"},
-		{"libjpeg-turbo", tools.Turbo != nil, foundOr(tools.Turbo != nil, "libturbojpeg, opened at run time", "Debian: libturbojpeg0"), "JPEG pixels equal to Pillow's, and faster; without it Go decodes, half a level off on average"},
+		{"libjpeg-turbo", tools.Turbo != nil, foundOr(tools.Turbo != nil, "libturbojpeg, opened at run time", "Debian: libturbojpeg0"), "progressive JPEG sooner, and arithmetic coding; without it Go decodes the rest to the same pixels, Pillow's"},
 		libraryFinding("libmpg123", tools.MPG123 != nil, tools.MP3Library(), "libmpg123-0", "MP3 in 0.6 of the time that Go takes, the same samples but for 2e-6"),
 		libraryFinding("libvorbis", tools.Vorbis != nil, tools.VorbisLibrary(), "libvorbis0a", "Ogg Vorbis in 0.6 of the time that Go takes, the same samples but for 2e-6"),
 		{"libsndfile", false, soundFile(), "nothing: Go reads WAV, FLAC and Opus faster, and the two above are what it reads MP3 and Vorbis with"},

@@ -33,6 +33,24 @@ func ResizeCropRows(width, height int, row func(dst []uint8, y, from, to int), s
 	return resizeCrop(source{Picture: &Picture{Width: width, Height: height, Channels: 3}, row: row}, size)
 }
 
+// Needed says which part of a picture ResizeCropRows asks for: pixels from left to right and from top to bottom, the
+// latter excluded.
+func Needed(inWidth, inHeight, size int) (left, top, right, bottom int) {
+	width, height := ShortSide(inWidth, inHeight, size)
+	if verticalFirst(inWidth, inHeight, width, height) {
+		return 0, 0, inWidth, inHeight
+	}
+	span := func(in, out int) (from, to int) {
+		first := cropOffset(out, size)
+		from, _, _ = reach(in, out, first)
+		_, to, _ = reach(in, out, first+size-1)
+		return from, to
+	}
+	left, right = span(inWidth, width)
+	top, bottom = span(inHeight, height)
+	return left, top, right, bottom
+}
+
 // source is a picture to be resized, of which Pix may be missing.
 type source struct {
 	*Picture
@@ -196,8 +214,7 @@ func bicubic(in, out, from, n int) *weights {
 	if in == out {
 		return identity(from, n)
 	}
-	scale := float64(in) / float64(out)
-	stretch := math.Max(scale, 1)
+	stretch := math.Max(float64(in)/float64(out), 1)
 	support := 2 * stretch
 	stride := int(math.Ceil(support))*2 + 1
 	w := &weights{
@@ -206,9 +223,7 @@ func bicubic(in, out, from, n int) *weights {
 	inverse := 1 / stretch
 	real := make([]float64, stride)
 	for i := range n {
-		centre := float64((float64(i+from) + 0.5) * scale)
-		lo := max(int(centre-support+0.5), 0)
-		hi := min(int(centre+support+0.5), in)
+		lo, hi, centre := reach(in, out, i+from)
 		sum := 0.0
 		taps := real[:hi-lo]
 		for k := range taps {
@@ -227,6 +242,18 @@ func bicubic(in, out, from, n int) *weights {
 		}
 	}
 	return w
+}
+
+// reach gives the input samples that output sample i of a resize of in samples to out is made of, from lo to hi
+// (excluded), and where its centre lies among them.
+func reach(in, out, i int) (lo, hi int, centre float64) {
+	if in == out {
+		return i, i + 1, float64(i) + 0.5
+	}
+	scale := float64(in) / float64(out)
+	support := 2 * math.Max(scale, 1)
+	centre = float64((float64(i) + 0.5) * scale)
+	return max(int(centre-support+0.5), 0), min(int(centre+support+0.5), in), centre
 }
 
 // identity is the pass that changes nothing. Keys' kernel is 1 at 0 and 0 at every other whole number, so

@@ -24,6 +24,8 @@ type jpegHeader struct {
 	sampling      [4]byte // of each component, H<<4 | V
 	ycc           bool    // three components that are YCbCr, by libjpeg's rules
 	arithmetic    bool
+	progressive   bool
+	eighths       int // the size at which it is decoded, see scaled: 8, 4, 2 or 1
 	scans         int
 	end           int // offset of EOI, -1 when the file ends before it
 	exif, xmp     []byte
@@ -33,7 +35,7 @@ type jpegHeader struct {
 // processes that no decoder here has: so that both decoders refuse the same files in the same words, and
 // a file that was cut off is known before anything is decoded.
 func readJPEGHeader(data []byte) (jpegHeader, error) {
-	h := jpegHeader{end: -1}
+	h := jpegHeader{end: -1, eighths: 8}
 	jfif, transform := false, -1
 	var ids [4]byte
 	for at := 2; ; {
@@ -122,7 +124,9 @@ func (h *jpegHeader) frame(marker byte, body []byte, at int) error {
 		return fault.Unsupportedf("unsupported_picture", "JPEG: %s is not read; convert the file to PNG first", what)
 	}
 	switch marker {
-	case 0xc0, 0xc1, 0xc2:
+	case 0xc0, 0xc1:
+	case 0xc2:
+		h.progressive = true
 	case 0xc9, 0xca:
 		h.arithmetic = true
 	case 0xc3, 0xcb:
@@ -197,7 +201,7 @@ func (h jpegHeader) scaled(least int) jpegHeader {
 	}
 	for _, n := range []int{8, 4, 2} {
 		if w, t := (h.width+n-1)/n, (h.height+n-1)/n; min(w, t) >= least {
-			h.width, h.height = w, t
+			h.width, h.height, h.eighths = w, t, 8/n
 			break
 		}
 	}
@@ -247,7 +251,7 @@ func goJPEG(data []byte, h jpegHeader, o Options) (*vision.Picture, error) {
 	if h.arithmetic {
 		return nil, fault.Unsupportedf("unsupported_picture", "JPEG: arithmetic coding is not read by the Go decoder; libjpeg-turbo reads it (image.jpeg: turbo)")
 	}
-	img, err := jpeg.Decode(data, jpeg.Options{AllowDamage: o.AllowTruncated})
+	img, err := jpeg.Decode(data, jpeg.Options{AllowDamage: o.AllowTruncated, Eighths: h.scaled(o.ScaledFor).eighths})
 	if err != nil {
 		var truncated *jpeg.TruncatedError
 		var unsupported *jpeg.UnsupportedError
@@ -267,22 +271,25 @@ func goJPEG(data []byte, h jpegHeader, o Options) (*vision.Picture, error) {
 }
 
 // jpegRows decodes an ordinary picture, three components in YCbCr and whole, to rows that are converted when
-// they are asked for: a crop needs not all of them, and what it needs never leaves the cache. done says that
-// nothing refers to the planes any more. It returns nil where the general way has to be taken, which also
-// finds the words for what is wrong.
-func (d *Decoder) jpegRows(data []byte, h jpegHeader, o Options) (rows *jpeg.Rows, done func()) {
-	if !h.ycc || o.AllowTruncated || o.ScaledFor > 0 {
+// they are asked for: a crop to size x size needs not all of them, and what it needs never leaves the cache. done says
+// that nothing will be asked any more, and whether all was well. It returns nil where the general way has to be taken,
+// which also finds the words for what is wrong.
+func (d *Decoder) jpegRows(data []byte, h jpegHeader, o Options, size int) (rows *jpeg.Rows, done func() bool) {
+	if !h.ycc || o.AllowTruncated {
 		return nil, nil
 	}
-	if o.Decoder != "turbo" {
-		if h.arithmetic {
+	// Of a scaled picture little more is made than its codes are read, and Go reads those of a sequential one sooner.
+	if o.Decoder != "turbo" || o.ScaledFor > 0 {
+		if h.arithmetic || h.progressive && o.Decoder == "turbo" {
 			return nil, nil
 		}
-		rows, err := jpeg.DecodeRows(data, jpeg.Options{})
-		if err != nil {
+		var part jpeg.Span
+		part.Left, part.Top, part.Right, part.Bottom = vision.Needed(h.width, h.height, size)
+		rows, err := jpeg.DecodeRows(data, jpeg.Options{Eighths: h.eighths}, part)
+		if err != nil || rows == nil {
 			return nil, nil
 		}
-		return rows, func() {}
+		return rows, func() bool { return rows.Close() == nil }
 	}
 	luma := h.sampling[0]
 	if d == nil || d.Turbo == nil || h.sampling[1] != 0x11 || h.sampling[2] != 0x11 || luma != 0x11 && luma != 0x21 && luma != 0x22 {
@@ -294,11 +301,11 @@ func (d *Decoder) jpegRows(data []byte, h jpegHeader, o Options) (rows *jpeg.Row
 	if buffer == nil {
 		buffer = new([]uint8)
 	}
-	size := wide * high * (hmax*vmax + 2)
-	if cap(*buffer) < size {
-		*buffer = make([]uint8, size)
+	n := wide * high * (hmax*vmax + 2)
+	if cap(*buffer) < n {
+		*buffer = make([]uint8, n)
 	}
-	b := (*buffer)[:size]
+	b := (*buffer)[:n]
 	first := wide * high * hmax * vmax
 	planes := [3]jpeg.Plane{
 		{Pix: b[:first], Stride: wide * hmax, H: hmax, V: vmax},
@@ -309,7 +316,7 @@ func (d *Decoder) jpegRows(data []byte, h jpegHeader, o Options) (rows *jpeg.Row
 		planeBuffers.Put(buffer)
 		return nil, nil
 	}
-	return jpeg.NewRows(h.width, h.height, planes), func() { planeBuffers.Put(buffer) }
+	return jpeg.NewRows(h.width, h.height, planes), func() bool { planeBuffers.Put(buffer); return true }
 }
 
 // planeBuffers keeps the memory of planes for the next picture: the system takes longer to give and clear

@@ -43,7 +43,8 @@ type Options struct {
 	// pixels; the library is faster. All other formats are decoded in Go.
 	Decoder string
 	// ScaledFor lets JPEG files be decoded at 1/2, 1/4 or 1/8 of their size, the smallest at which the
-	// shorter side is not below it; 0 decodes them whole. Only Decoder "turbo" can.
+	// shorter side is not below it; 0 decodes them whole. Both decoders give the same pixels, those of Pillow's
+	// draft mode; ordinary sequential files are decoded in Go by either, which is the faster.
 	ScaledFor int
 	// MaxPixels bounds width times height, 0: DefaultMaxPixels. It is held against the header before
 	// anything is allocated.
@@ -141,16 +142,17 @@ func (d *Decoder) cropJPEG(data []byte, o Options, size int) (chw []uint8, info 
 	if err != nil || o.ApplyOrientation && info.Orientation > 1 {
 		return nil, info
 	}
-	rows, done := d.jpegRows(data, h, o)
+	h = h.scaled(o.ScaledFor)
+	rows, done := d.jpegRows(data, h, o, size)
 	if rows == nil {
 		return nil, info
 	}
-	defer done()
-	if o.Decoder == "turbo" {
+	if o.Decoder == "turbo" && o.ScaledFor == 0 {
 		info.Decoder = "turbo"
 	}
 	chw, err = vision.ResizeCropRows(h.width, h.height, rows.Row, size)
-	if err != nil {
+	if whole := done(); err != nil || !whole {
+		vision.Release(chw)
 		return nil, info
 	}
 	return chw, info
@@ -169,8 +171,8 @@ func (o Options) check() error {
 			return fault.Usagef("%s %q for pictures, want one of %s", c.name, c.value, strings.Join(c.allowed, ", "))
 		}
 	}
-	if o.ScaledFor < 0 || o.ScaledFor > 0 && o.Decoder != "turbo" {
-		return fault.Usagef("scaled decoding for %d pixels by decoder %q: only turbo can", o.ScaledFor, o.Decoder)
+	if o.ScaledFor < 0 {
+		return fault.Usagef("scaled decoding for %d pixels, want 0 (none) or more", o.ScaledFor)
 	}
 	if o.MaxPixels < 0 {
 		return fault.Usagef("max_pixels %d for pictures, want 0 (the default) or more", o.MaxPixels)

@@ -17,8 +17,8 @@ var crRed, cbBlue, crGreen, cbGreen = func() (r, b, g1, g2 [256]int32) {
 // output brings all planes to full size and converts colours, row by row.
 func (d *decoder) output() (*Image, error) {
 	n := len(d.comp)
-	w := d.width
-	img := &Image{Width: w, Height: d.height, Components: n, Pix: make([]uint8, n*w*d.height)}
+	w, h := d.scaled(d.width), d.scaled(d.height)
+	img := &Image{Width: w, Height: h, Components: n, Pix: make([]uint8, n*w*h)}
 	convert := interleave
 	switch {
 	case n == 3 && !d.isRGB():
@@ -31,9 +31,9 @@ func (d *decoder) output() (*Image, error) {
 	for i := range up {
 		up[i] = newUpsampler(d, &d.comp[i])
 	}
-	for y := range d.height {
+	for y := range h {
 		for i := range up {
-			rows[i] = up[i].row(y)[:w]
+			rows[i] = up[i].row(y, 0, w)
 		}
 		convert(img.Pix[n*w*y:][:n*w], rows)
 	}
@@ -112,9 +112,10 @@ type upsampler struct {
 }
 
 func newUpsampler(d *decoder, c *component) upsampler {
-	u := upsampler{c: c, across: d.hmax / c.h, down: d.vmax / c.v}
-	u.wide, u.high = ceil(d.width*c.h, d.hmax), ceil(d.height*c.v, d.vmax)
-	u.smooth = u.across == 1 && u.down == 2 || u.across == 2 && u.down <= 2 && u.wide > 2
+	u := upsampler{c: c}
+	u.across, u.down = d.expansion(c)
+	u.wide, u.high = ceil(d.width*c.h*c.size, 8*d.hmax), ceil(d.height*c.v*c.size, 8*d.vmax)
+	u.smooth = d.eighths > 1 && (u.across == 1 && u.down == 2 || u.across == 2 && u.down <= 2 && u.wide > 2)
 	if u.across > 1 || u.down > 1 {
 		u.out = make([]uint8, u.across*u.wide)
 		u.sums = make([]uint16, u.wide+2)
@@ -122,46 +123,38 @@ func newUpsampler(d *decoder, c *component) upsampler {
 	return u
 }
 
-// row returns row y of the picture; it is good until the next call.
-func (u *upsampler) row(y int) []uint8 {
-	source := func(y int) []uint8 { return u.c.plane[y*u.c.stride:][:u.wide] }
+// row returns the pixels from to to (excluded) of row y of the picture; they are good until the next call.
+func (u *upsampler) row(y, from, to int) []uint8 {
+	// The samples of the range and, where there are, one more to both sides.
+	left, right := max(from/u.across-1, 0), min(ceil(to, u.across)+1, u.wide)
+	source := func(y int) []uint8 { return u.c.plane[y&u.c.ring*u.c.stride:][left:right] }
 	at := y / u.down
 	near := source(at)
+	if u.across == 1 && (u.down == 1 || !u.smooth) {
+		return near[from-left : to-left]
+	}
+	out := u.out[u.across*left : u.across*right]
 	switch {
-	case u.across == 1 && u.down == 1:
-		return near
-	case !u.smooth && u.across == 1:
-		return near
 	case !u.smooth:
-		for i := range u.out {
-			u.out[i] = near[i/u.across]
+		for i := range out {
+			out[i] = near[i/u.across]
 		}
-		return u.out
 	case u.down == 1:
-		fancyAcross(u.out, near)
-		return u.out
+		fancyAcross(out, near, u.sums[:right-left+2])
+	default:
+		far := source(min(max(at-1+y%2*2, 0), u.high-1))
+		if u.across == 1 {
+			fancyDown(out, near, far, uint16(1+y%2))
+		} else {
+			fancyBoth(out, near, far, u.sums[:right-left+2])
+		}
 	}
-	far := source(min(max(at-1+y%2*2, 0), u.high-1))
-	if u.across == 1 {
-		fancyDown(u.out, near, far, uint16(1+y%2))
-	} else {
-		fancyBoth(u.out, near, far, u.sums)
-	}
-	return u.out
+	return u.out[from:to]
 }
 
 // fancyAcross doubles a row (h2v1): dst[2i] = (3 a[i] + a[i-1] + 1)/4, dst[2i+1] = (3 a[i] + a[i+1] + 2)/4.
-// The two roundings differ so that they average out.
-func fancyAcross(dst, a []uint8) {
-	n := len(a)
-	dst[0] = a[0]
-	for i := 0; i+1 < n; i++ {
-		l, r := uint16(a[i]), uint16(a[i+1])
-		dst[2*i+1] = uint8((3*l + r + 2) >> 2)
-		dst[2*i+2] = uint8((3*r + l + 1) >> 2)
-	}
-	dst[2*n-1] = a[n-1]
-}
+// The two roundings differ so that they average out. sums is scratch, two longer than a.
+func fancyAcross(dst, a []uint8, sums []uint16) { spread(dst, a, a, sums, 4, 8) }
 
 // fancyDown gives one row between two (h1v2); bias is 1 for the upper and 2 for the lower of a pair.
 func fancyDown(dst, near, far []uint8, bias uint16) {
@@ -173,22 +166,26 @@ func fancyDown(dst, near, far []uint8, bias uint16) {
 
 // fancyBoth doubles both ways (h2v2): first the column sums 3 near + far, then across with 8 and 7 as
 // roundings. sums is scratch, two longer than near.
-func fancyBoth(dst, near, far []uint8, sums []uint16) {
-	done := fastBoth(dst, near, far, sums)
+func fancyBoth(dst, near, far []uint8, sums []uint16) { spread(dst, near, far, sums, 8, 7) }
+
+// spread writes two samples for each of near's: of s = 3 near + far they are (3 s[i] + s[i-1] + even)/16 and
+// (3 s[i] + s[i+1] + odd)/16, where the first and the last sum stand beside themselves.
+func spread(dst, near, far []uint8, sums []uint16, even, odd uint16) {
+	done := fastSpread(dst, near, far, sums, even, odd)
 	if done == 0 {
 		for i, v := range near {
 			sums[1+i] = 3*uint16(v) + uint16(far[i])
 		}
 		sums[0], sums[len(near)+1] = sums[1], sums[len(near)]
 	}
-	plainBoth(dst[2*done:], sums[done:])
+	plainSpread(dst[2*done:], sums[done:], even, odd)
 }
 
-// plainBoth writes two samples for each of the sums but the first and the last.
-func plainBoth(dst []uint8, sums []uint16) {
+// plainSpread writes two samples for each of the sums but the first and the last.
+func plainSpread(dst []uint8, sums []uint16, even, odd uint16) {
 	for i := 1; i+1 < len(sums); i++ {
 		three := 3 * sums[i]
 		d := dst[2*i-2 : 2*i : 2*i]
-		d[0], d[1] = uint8((three+sums[i-1]+8)>>4), uint8((three+sums[i+1]+7)>>4)
+		d[0], d[1] = uint8((three+sums[i-1]+even)>>4), uint8((three+sums[i+1]+odd)>>4)
 	}
 }

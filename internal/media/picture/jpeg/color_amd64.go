@@ -18,9 +18,9 @@ func fastRGB(dst, luma, cb, cr []uint8) int {
 	return n
 }
 
-// fastBoth is fancyBoth for the first samples of a row. sums has a place before the first and one behind the
+// fastSpread is spread for the first samples of a row. sums has a place before the first and one behind the
 // last sample; it is filled whole. It returns how many samples are done.
-func fastBoth(dst, near, far []uint8, sums []uint16) int {
+func fastSpread(dst, near, far []uint8, sums []uint16, even, odd uint16) int {
 	n := len(near) &^ 15
 	if !cpu.X86.HasAVX2 || n == 0 {
 		return 0
@@ -31,7 +31,7 @@ func fastBoth(dst, near, far []uint8, sums []uint16) int {
 		sums[1+i] = 3*uint16(near[i]) + uint16(far[i])
 	}
 	sums[0], sums[len(near)+1] = sums[1], sums[len(near)]
-	spreadAVX2(&dst[0], &sums[1], n)
+	spreadAVX2(&dst[0], &sums[1], n, even, odd)
 	return n
 }
 
@@ -48,4 +48,4 @@ func sumsAVX2(sums *uint16, near, far *uint8, n int)
 // spreadAVX2 writes two samples for each of n sums, a multiple of 16; it reads one sum before and one behind.
 //
 //go:noescape
-func spreadAVX2(dst *uint8, sums *uint16, n int)
+func spreadAVX2(dst *uint8, sums *uint16, n int, even, odd uint16)

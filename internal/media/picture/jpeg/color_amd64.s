@@ -55,14 +55,6 @@ GLOBL half<>(SB), RODATA|NOPTR, $4
 DATA one<>+0(SB)/4, $0x00010001
 GLOBL one<>(SB), RODATA|NOPTR, $4
 
-// 7.
-DATA seven<>+0(SB)/4, $0x00070007
-GLOBL seven<>(SB), RODATA|NOPTR, $4
-
-// 8.
-DATA eight<>+0(SB)/4, $0x00080008
-GLOBL eight<>(SB), RODATA|NOPTR, $4
-
 // func rgbAVX2(dst, luma, cb, cr *uint8, n int)
 TEXT ·rgbAVX2(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), DI
@@ -169,13 +161,13 @@ sumsLoop:
 	VZEROUPPER
 	RET
 
-// func spreadAVX2(dst *uint8, sums *uint16, n int)
-TEXT ·spreadAVX2(SB), NOSPLIT, $0-24
+// func spreadAVX2(dst *uint8, sums *uint16, n int, even, odd uint16)
+TEXT ·spreadAVX2(SB), NOSPLIT, $0-28
 	MOVQ dst+0(FP), DI
 	MOVQ sums+8(FP), SI
 	MOVQ n+16(FP), CX
-	VPBROADCASTD seven<>(SB), Y15
-	VPBROADCASTD eight<>(SB), Y14
+	VPBROADCASTW odd+26(FP), Y15
+	VPBROADCASTW even+24(FP), Y14
 
 spreadLoop:
 	VMOVDQU (SI), Y0

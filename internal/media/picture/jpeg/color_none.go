@@ -2,5 +2,5 @@
 
 package jpeg
 
-func fastRGB(dst, luma, cb, cr []uint8) int              { return 0 }
-func fastBoth(dst, near, far []uint8, sums []uint16) int { return 0 }
+func fastRGB(dst, luma, cb, cr []uint8) int                                  { return 0 }
+func fastSpread(dst, near, far []uint8, sums []uint16, even, odd uint16) int { return 0 }

@@ -35,9 +35,17 @@ func TestFastRowsEqualThePlainOnes(t *testing.T) {
 			sums[1+i] = 3*uint16(near[i]) + uint16(far[i])
 		}
 		sums[0], sums[n+1] = sums[1], sums[n]
-		plainBoth(want, sums)
+		plainSpread(want, sums, 8, 7)
 		if !bytes.Equal(got, want) {
 			t.Fatalf("doubling of %d samples differs", n)
+		}
+		fancyAcross(got, near, sums)
+		for i := range near {
+			left, right := uint16(near[max(i-1, 0)]), uint16(near[min(i+1, n-1)])
+			want[2*i], want[2*i+1] = uint8((3*uint16(near[i])+left+1)>>2), uint8((3*uint16(near[i])+right+2)>>2)
+		}
+		if !bytes.Equal(got, want) {
+			t.Fatalf("doubling of %d samples across differs", n)
 		}
 	}
 }

@@ -10,7 +10,10 @@
 // what 4 components mean as RGB is the business of internal/media.
 package jpeg
 
-import "fmt"
+import (
+	"fmt"
+	"sync"
+)
 
 // Image is a decoded picture: interleaved samples of 8 bits, rows from the top without padding.
 type Image struct {
@@ -28,6 +31,9 @@ type Image struct {
 type Options struct {
 	// AllowDamage keeps what can be decoded of a file that is cut off or damaged.
 	AllowDamage bool
+	// Eighths is the size at which the picture is decoded: 8 (also 0), or 4, 2 or 1 for a half, a quarter or an eighth,
+	// rounded up, to the samples that libjpeg gives then. Chroma of fewer samples is scaled down less.
+	Eighths int
 	// MaxPixels bounds width times height, 0: no bound but the format's own.
 	MaxPixels int64
 }
@@ -61,9 +67,13 @@ type component struct {
 	stride     int        // bytes of a row of plane
 	blocks     int        // blocks of a row, with the fill
 	plane      []uint8
-	coeffs     []int16 // progressive only: blocks of 64, natural order
-	seen       bool    // a scan has had it
-	sent       [64]int // progressive only: how the scans left each coefficient, in zigzag order; see smoothed
+	size       int // samples across a block: 8, or fewer when scaled
+	ring       int // plane has row y at y&ring: -1, or one less than the power of 2 that it has of rows
+	// The blocks of which samples are made: of the others only codes are read.
+	left, right, top, bottom int
+	coeffs                   []int16 // progressive only: blocks of 64, natural order
+	seen                     bool    // a scan has had it
+	sent                     [64]int // progressive only: how the scans left each coefficient, in zigzag order; see smoothed
 }
 
 type decoder struct {
@@ -73,6 +83,7 @@ type decoder struct {
 	allowDamage bool
 
 	width, height int
+	eighths       int // of Options
 	progressive   bool
 	comp          []component
 	hmax, vmax    int
@@ -86,6 +97,12 @@ type decoder struct {
 	adobe     bool
 	transform uint8
 
+	walk   walk
+	wanted Span // zero: all
+	// stream asks for a sequential scan of all components to be left to Rows; streaming says that it was.
+	stream, streaming bool
+	memory            *memory
+
 	block [64]int16 // scratch of sequential scans
 }
 
@@ -93,6 +110,8 @@ type decoder struct {
 // allocated that the frame header's size (capped by Options.MaxPixels) does not ask for.
 func Decode(data []byte, o Options) (*Image, error) {
 	d := &decoder{data: data, allowDamage: o.AllowDamage}
+	d.begin(o)
+	defer d.end()
 	damage := d.decode(o)
 	if damage != nil {
 		if _, no := damage.(*UnsupportedError); no || !o.AllowDamage || !d.begun() {
@@ -167,6 +186,11 @@ func (d *decoder) markers(o Options) error {
 		return d.errorf("no SOI marker")
 	}
 	d.pos = 2
+	return d.segments(o)
+}
+
+// segments goes on from a marker: to EOI, or to a scan that is to stream.
+func (d *decoder) segments(o Options) error {
 	for {
 		marker, err := d.nextMarker()
 		if err != nil {
@@ -203,7 +227,7 @@ func (d *decoder) markers(o Options) error {
 			d.interval = int(body[0])<<8 | int(body[1])
 		case 0xda:
 			d.pos += n
-			if err := d.scan(body); err != nil {
+			if err := d.scan(body); err != nil || d.streaming {
 				return err
 			}
 			continue
@@ -284,6 +308,10 @@ func (d *decoder) frame(marker uint8, b []byte, o Options) error {
 	}
 	for i := range comp {
 		c := &comp[i]
+		c.size = d.eighths
+		for c.size < 8 && d.hmax*d.eighths%(2*c.h*c.size) == 0 && d.vmax*d.eighths%(2*c.v*c.size) == 0 {
+			c.size *= 2 // rather than to be interpolated
+		}
 		if d.hmax%c.h != 0 || d.vmax%c.v != 0 {
 			return &UnsupportedError{fmt.Sprintf("sampling %d x %d of %d x %d", c.h, c.v, d.hmax, d.vmax)}
 		}
@@ -297,23 +325,87 @@ func (d *decoder) frame(marker uint8, b []byte, o Options) error {
 
 func ceil(a, b int) int { return (a + b - 1) / b }
 
-// allocate makes the planes when the first scan begins: all grey where not every block need come to be
-// filled.
-func (d *decoder) allocate() {
+// ringRows is how many rows of MCUs a ring of planes holds: those that interpolation needs for a row of pixels are two.
+const ringRows = 4
+
+// allocate makes the planes when the first scan begins: all grey where not every block need come to be filled. Those of
+// a stream are rings.
+func (d *decoder) allocate(stream bool) {
+	size := 0
 	for i := range d.comp {
 		c := &d.comp[i]
 		c.blocks = d.mcusX * c.h
-		c.stride = 8 * c.blocks
-		rows := d.mcusY * c.v
-		c.plane = make([]uint8, c.stride*8*rows)
-		if d.progressive {
-			c.coeffs = make([]int16, 64*c.blocks*rows)
-			continue
+		c.stride = c.size * c.blocks
+		c.ring, c.right, c.bottom = -1, c.blocks, d.mcusY*c.v
+		if w := d.wanted; w != (Span{}) {
+			// Interpolation looks one sample to all sides.
+			across, down := d.expansion(c)
+			c.left, c.right = max(w.Left/across-1, 0)/c.size, ceil(ceil(w.Right, across)+1, c.size)
+			c.top, c.bottom = max(w.Top/down-1, 0)/c.size, ceil(ceil(w.Bottom, down)+1, c.size)
 		}
-		if d.allowDamage {
+		if stream {
+			c.ring = c.size*ringRows*c.v - 1
+		}
+		size += c.stride * c.planeRows(d.mcusY)
+	}
+	if cap(d.memory.planes) < size {
+		d.memory.planes = make([]uint8, size)
+	}
+	planes := d.memory.planes[:size]
+	for i := range d.comp {
+		c := &d.comp[i]
+		n := c.stride * c.planeRows(d.mcusY)
+		c.plane, planes = planes[:n:n], planes[n:]
+		if d.progressive {
+			c.coeffs = make([]int16, 64*c.blocks*d.mcusY*c.v)
+		} else if d.allowDamage {
 			c.grey()
 		}
 	}
+}
+
+// planeRows is how many rows the plane has.
+func (c *component) planeRows(mcus int) int {
+	if c.ring >= 0 {
+		return c.ring + 1
+	}
+	return c.size * mcus * c.v
+}
+
+// expansion is how many pixels across and down a sample of the plane stands for.
+func (d *decoder) expansion(c *component) (across, down int) {
+	return d.hmax * d.eighths / (c.h * c.size), d.vmax * d.eighths / (c.v * c.size)
+}
+
+// scaled is a size of the picture, or of a plane in samples of full size, as it is decoded.
+func (d *decoder) scaled(n int) int { return ceil(n*d.eighths, 8) }
+
+// memory is what a decoder needs for a picture's time: the system takes longer to give and clear new pages than much of
+// the decoding.
+type memory struct {
+	planes []uint8
+	clean  []byte // of bits
+}
+
+var memories = sync.Pool{New: func() any { return new(memory) }}
+
+// begin takes memory, which end gives back; nothing may refer to planes then.
+func (d *decoder) begin(o Options) {
+	if d.eighths = o.Eighths; d.eighths == 0 {
+		d.eighths = 8
+	}
+	d.memory, _ = memories.Get().(*memory)
+	if n := len(d.data) + padding; cap(d.memory.clean) < n {
+		d.memory.clean = make([]byte, 0, n)
+	}
+	d.bits.buf = d.memory.clean
+}
+
+func (d *decoder) end() {
+	if d.memory != nil {
+		memories.Put(d.memory)
+	}
+	d.memory = nil
 }
 
 // grey fills the plane with the middle level, what a block without coefficients comes to.

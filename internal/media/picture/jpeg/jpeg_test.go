@@ -144,6 +144,20 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte, allow bool) {
 		const most = 1 << 18
 		img, err := Decode(data, Options{AllowDamage: allow, MaxPixels: most})
+		rows, rowsErr := DecodeRows(data, Options{MaxPixels: most}, Span{})
+		if rows != nil {
+			row := make([]uint8, 3*rows.d.width)
+			for y := range rows.d.height {
+				rows.Row(row, y, 0, rows.d.width)
+				if err == nil && img.Damage == nil && !bytes.Equal(row, img.Pix[len(row)*y:][:len(row)]) {
+					t.Fatalf("row %d differs", y)
+				}
+			}
+			rowsErr = rows.Close()
+		}
+		if whole := err == nil && img.Damage == nil; whole != (rowsErr == nil) {
+			t.Fatalf("the picture: %v; its rows: %v", err, rowsErr)
+		}
 		if err != nil {
 			var truncated *TruncatedError
 			var format *FormatError

@@ -70,44 +70,109 @@ func (d *decoder) scan(b []byte) error {
 			c.sent[k] = int(s.al) + 1 // 0: never, 1: to the last bit
 		}
 	}
-	if !d.begun() {
-		d.allocate()
+	stream := d.stream && n == 3 && len(d.comp) == 3 && !d.progressive && !d.isRGB()
+	for _, c := range s.comp {
+		stream = stream && c.v != 3 // of a ring the height is a power of 2
 	}
-	d.bits = bits{}
-	return d.mcus(&s)
+	if !d.begun() {
+		d.allocate(stream)
+	}
+	d.segment()
+	d.walk = walk{scanParams: s, wide: d.mcusX, high: d.mcusY, left: d.interval}
+	if n == 1 {
+		d.walk.wide, d.walk.high = s.comp[0].wide, s.comp[0].high
+	}
+	if !d.progressive {
+		d.walk.unroll()
+	}
+	if d.streaming = stream; stream {
+		return nil
+	}
+	return d.rest()
 }
 
-// mcus walks the blocks of a scan (A.2): interleaved if it has several components, else row by row
-// through the blocks of the plane proper.
-func (d *decoder) mcus(s *scanParams) error {
-	nx, ny := d.mcusX, d.mcusY
-	single := len(s.comp) == 1
-	if single {
-		nx, ny = s.comp[0].wide, s.comp[0].high
+// rest decodes what is left of a scan.
+func (d *decoder) rest() error {
+	for d.walk.y < d.walk.high {
+		if err := d.mcuRow(); err != nil {
+			return err
+		}
 	}
-	left, restart := d.interval, uint8(0)
-	for my := range ny {
-		for mx := range nx {
-			if d.interval > 0 && left == 0 {
-				if err := d.restart(restart); err != nil {
+	return nil
+}
+
+// walk is how far a scan has come.
+type walk struct {
+	scanParams
+	units      []unit // the blocks of an MCU, in a sequential scan
+	wide, high int    // in MCUs
+	y          int    // the next row of MCUs
+	left       int    // MCUs to the next restart, where there are any
+	restart    uint8  // its number
+}
+
+// unit is a block of an MCU.
+type unit struct {
+	c             *component
+	dc, ac        *huffman
+	pred          *int32
+	across, down  int // blocks of the component in an MCU
+	right, bottom int // the block's place among them
+}
+
+// unroll lists the blocks of an MCU.
+func (w *walk) unroll() {
+	w.units = nil
+	for i, c := range w.comp {
+		w.dc[i].prepare()
+		w.ac[i].prepare()
+		across, down := c.h, c.v
+		if len(w.comp) == 1 {
+			across, down = 1, 1
+		}
+		for y := range down {
+			for x := range across {
+				w.units = append(w.units, unit{c, w.dc[i], w.ac[i], &w.pred[i], across, down, x, y})
+			}
+		}
+	}
+}
+
+// mcuRow decodes a row of MCUs (A.2): of blocks of all components if the scan has several, else of one block of the
+// plane proper.
+func (d *decoder) mcuRow() error {
+	s := &d.walk
+	single := len(s.comp) == 1
+	my := s.y
+	s.y++
+	for mx := range s.wide {
+		if d.interval > 0 {
+			if s.left == 0 {
+				if err := d.restart(s.restart); err != nil {
 					return err
 				}
-				left, restart = d.interval, (restart+1)&7
+				s.left, s.restart = d.interval, (s.restart+1)&7
 				s.pred, s.eobRun = [4]int32{}, 0
 			}
-			left--
-			for i, c := range s.comp {
-				if single {
-					if err := d.decodeBlock(s, i, c, mx, my); err != nil {
-						return err
-					}
-					continue
+			s.left--
+		}
+		if !d.progressive {
+			if err := d.sequentialMCU(mx, my); err != nil {
+				return err
+			}
+			continue
+		}
+		for i, c := range s.comp {
+			if single {
+				if err := d.decodeBlock(&s.scanParams, i, c, mx, my); err != nil {
+					return err
 				}
-				for y := range c.v {
-					for x := range c.h {
-						if err := d.decodeBlock(s, i, c, mx*c.h+x, my*c.v+y); err != nil {
-							return err
-						}
+				continue
+			}
+			for y := range c.v {
+				for x := range c.h {
+					if err := d.decodeBlock(&s.scanParams, i, c, mx*c.h+x, my*c.v+y); err != nil {
+						return err
 					}
 				}
 			}
@@ -130,57 +195,50 @@ func (d *decoder) restart(number uint8) error {
 		}
 		return d.errorf("marker %#x where restart marker %d should be", m, number)
 	}
-	d.bits = bits{}
+	d.segment()
 	return nil
 }
 
-// decodeBlock decodes one block of component c, i in the scan.
-func (d *decoder) decodeBlock(s *scanParams, i int, c *component, bx, by int) error {
-	if d.progressive {
-		block := (*[64]int16)(c.coeffs[64*(by*c.blocks+bx):])
-		switch {
-		case s.ss == 0 && s.ah == 0:
-			s.pred[i] += d.bits.takeSigned(d.symbol(s.dc[i]))
-			block[0] = int16(s.pred[i] << s.al)
-		case s.ss == 0:
-			d.fill()
-			block[0] |= int16(d.bits.take(1) << s.al)
-		case s.ah == 0:
-			d.firstAC(s, s.ac[i], block)
-		default:
-			d.refineAC(s, s.ac[i], block)
+// sequentialMCU decodes one MCU of a sequential scan.
+func (d *decoder) sequentialMCU(mx, my int) error {
+	r, block := &d.bits, &d.block
+	for i := range d.walk.units {
+		u := &d.walk.units[i]
+		*block = [64]int16{}
+		r.k, r.last = 0, 0
+		r.coefficients(u.dc.quick, u.ac.quick, block)
+		if r.k < 64 {
+			r.rare(u.dc, u.ac, block)
 		}
-		return d.check()
-	}
-	// Sequential (F.2.2).
-	block := &d.block
-	clear(block[:])
-	s.pred[i] += d.bits.takeSigned(d.symbol(s.dc[i]))
-	block[0] = int16(s.pred[i])
-	h := s.ac[i]
-	last := 0
-	for k := 1; k < 64; k++ {
-		v := d.symbol(h)
-		size := v & 15
-		if size == 0 {
-			if v != 0xf0 {
-				break
+		if r.k == tooMany || r.lost || r.overrun() {
+			if err := d.check(); err != nil {
+				return err
 			}
-			k += 15
-			continue
+			return &FormatError{d.offset(), "more than 64 coefficients in a block"}
 		}
-		k += int(v >> 4)
-		if k > 63 {
-			return d.errorf("more than 64 coefficients in a block")
-		}
-		block[natural[k]] = int16(d.bits.takeSigned(size))
-		last = k
+		*u.pred += int32(r.diff)
+		block[0] = int16(*u.pred)
+		u.c.write(mx*u.across+u.right, my*u.down+u.bottom, block, r.last == 0)
 	}
-	if err := d.check(); err != nil {
-		return err
-	}
-	inverseDCT(c.plane[8*(by*c.stride+bx):], c.stride, block, c.quant, last == 0)
 	return nil
+}
+
+// decodeBlock decodes one block of component c, i in a progressive scan.
+func (d *decoder) decodeBlock(s *scanParams, i int, c *component, bx, by int) error {
+	block := (*[64]int16)(c.coeffs[64*(by*c.blocks+bx):])
+	switch {
+	case s.ss == 0 && s.ah == 0:
+		s.pred[i] += d.bits.takeSigned(d.bits.symbol(s.dc[i]))
+		block[0] = int16(s.pred[i] << s.al)
+	case s.ss == 0:
+		d.bits.fill()
+		block[0] |= int16(d.bits.take(1) << s.al)
+	case s.ah == 0:
+		d.firstAC(s, s.ac[i], block)
+	default:
+		d.refineAC(s, s.ac[i], block)
+	}
+	return d.check()
 }
 
 // firstAC is the first scan of a band (G.1.2.2).
@@ -190,7 +248,7 @@ func (d *decoder) firstAC(s *scanParams, h *huffman, block *[64]int16) {
 		return
 	}
 	for k := s.ss; k <= s.se; k++ {
-		v := d.symbol(h)
+		v := d.bits.symbol(h)
 		run, size := int(v>>4), v&15
 		switch {
 		case size > 0:
@@ -215,7 +273,7 @@ func (d *decoder) refineAC(s *scanParams, h *huffman, block *[64]int16) {
 	if s.eobRun == 0 {
 	band:
 		for ; k <= s.se; k++ {
-			v := d.symbol(h)
+			v := d.bits.symbol(h)
 			run, size := int(v>>4), v&15
 			value := int16(0)
 			switch {
@@ -241,7 +299,7 @@ func (d *decoder) refineAC(s *scanParams, h *huffman, block *[64]int16) {
 				}
 				run--
 			}
-			if d.bits.lost || d.bits.n < d.bits.pad {
+			if d.bits.lost || d.bits.overrun() {
 				return
 			}
 		}
@@ -257,7 +315,7 @@ func (d *decoder) refineAC(s *scanParams, h *huffman, block *[64]int16) {
 }
 
 func (d *decoder) refineOne(c *int16, bit int16) {
-	d.fill()
+	d.bits.fill()
 	if d.bits.take(1) == 1 && *c&bit == 0 {
 		if *c > 0 {
 			*c += bit

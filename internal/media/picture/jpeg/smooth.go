@@ -120,7 +120,7 @@ func (c *component) smooth(mcuRows int) {
 					c.guess(&block[at], &g[k], &means, k, int(c.quant[0]), int(c.quant[at]))
 				}
 			}
-			inverseDCT(c.plane[8*(y*c.stride+x):], c.stride, &block, c.quant, false)
+			c.write(x, y, &block, false)
 		}
 	}
 	c.coeffs = nil
