@@ -89,7 +89,7 @@ func (p *Processor) encode(text string) bpe.Result {
 }
 
 // flagsOf names what a person may want to know of a written sample, to be counted: that its caption was cut to
-// the tower's 77 tokens, or is none; that the sound of its video was left out.
+// the tower's 77 tokens, or is none; that the sound or the pictures of its video were left out.
 func flagsOf(m sample.Metrics) (flags []string) {
 	if n, _ := m.Number("text_tokens"); n > bpe.ContextLength {
 		flags = append(flags, "truncated_caption")
@@ -99,6 +99,9 @@ func flagsOf(m sample.Metrics) (flags []string) {
 	}
 	if m.Word("audio_lost") != "" {
 		flags = append(flags, "lost_sound")
+	}
+	if m.Word("video_lost") != "" {
+		flags = append(flags, "lost_pictures")
 	}
 	return flags
 }

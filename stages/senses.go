@@ -86,6 +86,7 @@ func metricFields() []sample.MetricField {
 		sample.MetricField{Name: "video_duration_s", Kind: sample.Number, Unit: "s", Doc: "length of the video track"},
 		sample.MetricField{Name: "video_tracks", Kind: sample.Word, Doc: "what is used of the video file: audio+video, video or audio"},
 		sample.MetricField{Name: "audio_lost", Kind: sample.Word, Doc: "reason for which the sound of a video was left out and the pictures kept"},
+		sample.MetricField{Name: "video_lost", Kind: sample.Word, Doc: "reason for which the pictures of a video were left out and the sound kept"},
 		sample.MetricField{Name: "video_note", Kind: sample.Word, Doc: "first complaint of the decoder about a video file that could be decoded"},
 		sample.MetricField{Name: "audio_rate_hz", Kind: sample.Count, Unit: "Hz", Doc: "sample rate of the sound file"},
 		sample.MetricField{Name: "audio_channels", Kind: sample.Count, Doc: "channels of the sound file"},

@@ -101,26 +101,17 @@ func (p *Processor) readContainer(ctx context.Context, s *sample.Sample) (out [s
 		want.Sound = &seg
 		want.Motion = p.Config.Video.ContentSync && t.HasVideo
 	}
-	got, err := p.Tools.DecodeVideo(ctx, c.path, t, want)
-	// A recorder without a microphone, a codec that is not known, an end too early: the pictures are worth as much as a
-	// muted video's.
+	// A recorder without a microphone, a codec that is not known, an end too early, pictures of which none is whole: what
+	// is left is worth as much as of a file that never had the other.
 	spare := want.Sound != nil && want.Clips > 0 && p.Config.Video.OneTrack != "fail"
-	var lost error
-	switch {
-	case err != nil && spare && soundMayBeWhy(err):
-		lost = err
-		alone := want
-		alone.Sound, alone.Motion = nil, false
-		got, err = p.Tools.DecodeVideo(ctx, c.path, t, alone)
-	case err == nil && !spare:
-		err = got.SoundErr
-	case err == nil:
-		lost = got.SoundErr
-	}
+	got, lost, err := p.decodeSparing(ctx, c, want, spare)
 	if err != nil {
 		return out, without, err
 	}
-	if want.Clips > 0 {
+	if lost.pictures != nil {
+		without[sample.Video], spare = true, false
+		p.losePictures(s, lost.pictures)
+	} else if want.Clips > 0 {
 		out[sample.Video] = &video{got.Clips, v.Path}
 		s.Metrics["video_width"] = int64(got.Clips[0].Frames[0].Width)
 		s.Metrics["video_height"] = int64(got.Clips[0].Frames[0].Height)
@@ -133,18 +124,20 @@ func (p *Processor) readContainer(ctx context.Context, s *sample.Sample) (out [s
 		drift, ok := soundDrift(t, *want.Sound, got.Sound)
 		switch snd, err = p.newSound(got.Sound, s, a, listed); {
 		case err == nil:
-			if ok {
+			if ok && lost.pictures == nil {
 				s.Metrics["sync_drift_s"] = drift
 			}
 		case spare && soundMayBeWhy(err):
-			lost = err
+			lost.sound = err
+		case lost.pictures != nil:
+			return out, without, lost.pictures // and its sound neither
 		default:
 			return out, without, err
 		}
 	}
-	if lost != nil {
+	if lost.sound != nil {
 		without[sample.Audio] = true
-		p.loseSound(s, lost)
+		p.loseSound(s, lost.sound)
 	}
 	if snd == nil {
 		return out, without, nil
@@ -163,27 +156,83 @@ func (p *Processor) readContainer(ctx context.Context, s *sample.Sample) (out [s
 	return out, without, nil
 }
 
-// soundMayBeWhy reports whether a video that failed may still have pictures, for it may be the sound that failed.
-func soundMayBeWhy(err error) bool {
+// losses are what was wrong with one track of a file, of which the other is kept.
+type losses struct{ sound, pictures error }
+
+// decodeSparing decodes a file, and where that fails and spare says so what can be had of it: its pictures alone, else
+// its sound alone. Of a file of which nothing can be had the error is that of its pictures.
+func (p *Processor) decodeSparing(ctx context.Context, c opened, want media.VideoRequest, spare bool) (got *media.Video, lost losses, err error) {
+	got, err = p.Tools.DecodeVideo(ctx, c.path, c.timing, want)
+	switch {
+	case err == nil && spare:
+		lost.sound = got.SoundErr
+		return got, lost, nil
+	case err == nil:
+		return got, lost, got.SoundErr
+	case !spare:
+		return nil, lost, err
+	}
+	if soundMayBeWhy(err) {
+		alone := want
+		alone.Sound, alone.Motion = nil, false
+		lost.sound = err
+		if got, err = p.Tools.DecodeVideo(ctx, c.path, c.timing, alone); err == nil {
+			return got, lost, nil
+		}
+		lost.sound = nil
+	}
+	if oneMayBeWhy(err) {
+		alone := want
+		alone.Clips, alone.Motion = 0, false
+		if got, other := p.Tools.DecodeVideo(ctx, c.path, c.timing, alone); other == nil && got.Sound != nil {
+			lost.pictures = err
+			return got, lost, nil
+		}
+	}
+	return nil, lost, err
+}
+
+// oneMayBeWhy reports whether it may be one track alone that failed.
+func oneMayBeWhy(err error) bool {
 	if k := fault.KindOf(err); k != fault.Corrupt && k != fault.Unsupported {
 		return false
 	}
 	switch fault.ReasonOf(err) {
-	case "no_frames", "unreadable", "needs_ffmpeg":
-		return false // of the pictures, or of both
+	case "unreadable", "needs_ffmpeg":
+		return false // of both
 	case "decode_timeout", "decoder_killed":
 		return false // one that hangs is not given its time twice
 	}
 	return true
 }
 
+// soundMayBeWhy reports whether a video that failed may still have pictures, for it may be the sound that failed.
+func soundMayBeWhy(err error) bool {
+	switch fault.ReasonOf(err) {
+	case "no_frames", "too_large":
+		return false // of the pictures
+	}
+	return oneMayBeWhy(err)
+}
+
 // loseSound makes a sample that of a muted video, and says why.
 func (p *Processor) loseSound(s *sample.Sample, why error) {
-	s.Metrics["video_tracks"], s.Metrics["audio_lost"] = "video", fault.ReasonOf(why)
+	s.Metrics["audio_lost"] = fault.ReasonOf(why)
+	p.keepOne(s, "video", "without its sound: ", why)
+}
+
+// losePictures makes a sample that of a file of sound, and says why.
+func (p *Processor) losePictures(s *sample.Sample, why error) {
+	s.Metrics["video_lost"] = fault.ReasonOf(why)
+	p.keepOne(s, "audio", "without its pictures: ", why)
+}
+
+func (p *Processor) keepOne(s *sample.Sample, track, words string, why error) {
+	s.Metrics["video_tracks"] = track
 	for _, name := range []string{"sync_offset_s", "sync_method", "sync_length_diff_s"} {
 		delete(s.Metrics, name)
 	}
-	s.Notes = append(s.Notes, "without its sound: "+p.withoutRoot(why).Error())
+	s.Notes = append(s.Notes, words+p.withoutRoot(why).Error())
 }
 
 // measureContainer stores what the container says of its tracks. Sound and picture in files of their own

@@ -168,12 +168,79 @@ func TestLostSound(t *testing.T) {
 			t.Errorf("%s: %v, want %s", c.name, err, c.reason)
 		}
 	}
-	// Pictures that cannot be decoded cost the sample, whatever the sound.
+}
+
+// TestLostPictures: what is wrong with a video's pictures alone costs the pictures, and the ledger says so; with
+// video.one_track: fail, or where nothing can be had, it costs the sample, for the same reason.
+func TestLostPictures(t *testing.T) {
+	v := newVideos(t)
+	replace := func(s *sample.Sample, old, new string) {
+		path := filepath.Join(v.dir, s.Key)
+		b, err := os.ReadFile(path)
+		if err != nil || !bytes.Contains(b, []byte(old)) {
+			t.Fatalf("%s holds no %q (%v)", s.Key, old, err)
+		}
+		if err := os.WriteFile(path, bytes.ReplaceAll(b, []byte(old), []byte(new)), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	long := []string{"-f", "lavfi", "-i", "sine=d=6"}
+	for _, c := range []struct {
+		name   string
+		args   []string
+		spoil  func(*sample.Sample)
+		reason string
+		words  string
+	}{
+		{"codec.mp4", join(pictures, tone, encoded), func(s *sample.Sample) { replace(s, "avc1", "none") }, "corrupt_media", "ffmpeg"},
+		{"codec.mkv", join(pictures, tone, encoded), func(s *sample.Sample) { replace(s, "V_MPEG4/ISO/AVC", "V_MPEG4/ISO/XYZ") }, "corrupt_media", "ffmpeg"},
+		{"damaged.mp4", join(pictures, tone, encoded), func(s *sample.Sample) {
+			replace(s, "avcC\x01", "avcC\x07")
+		}, "corrupt_media", "ffmpeg"},
+		{"outside.mkv", join(pictures, long, encoded), func(s *sample.Sample) {
+			for i := range s.Parts {
+				s.Parts[i].Start, s.Parts[i].End = 4, 5.5
+			}
+		}, "segment_outside", "the video ends at 3.00"},
+	} {
+		s := v.make(t, c.name, c.args...)
+		c.spoil(s)
+		v.cfg.Video.OneTrack = "keep"
+		if err := v.process(t, s); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		if !s.Tensors[sample.Video].Absent() || s.Tensors[sample.Audio].Absent() || s.Metrics.Word("video_tracks") != "audio" || s.Metrics.Word("video_lost") != c.reason {
+			t.Errorf("%s: video %v, audio %v, %v", c.name, s.Tensors[sample.Video].Shape, s.Tensors[sample.Audio].Shape, s.Metrics)
+		}
+		if len(s.Notes) == 0 || !strings.HasPrefix(s.Notes[0], "without its pictures: "+c.name) || !strings.Contains(s.Notes[0], c.words) {
+			t.Errorf("%s: the ledger says %q", c.name, s.Notes)
+		}
+		for _, name := range []string{"sync_offset_s", "sync_drift_s", "video_width", "video_height"} {
+			if _, ok := s.Metrics[name]; ok {
+				t.Errorf("%s: %s of no pictures", c.name, name)
+			}
+		}
+		if !slices.Contains(flagsOf(s.Metrics), "lost_pictures") {
+			t.Errorf("%s: no flag", c.name)
+		}
+		v.cfg.Video.OneTrack = "fail"
+		if err := v.process(t, s); fault.ReasonOf(err) != c.reason {
+			t.Errorf("%s: %v, want %s", c.name, err, c.reason)
+		}
+	}
+	// Neither pictures nor sound, and sound that comes to less than a window.
 	v.cfg.Video.OneTrack = "keep"
-	s := v.make(t, "pictures.mp4", join(pictures, tone, encoded)...)
+	s := v.make(t, "neither.mkv", join(pictures, tone, []string{"-c:a", "aac"}, encoded)...)
+	replace(s, "V_MPEG4/ISO/AVC", "V_MPEG4/ISO/XYZ")
+	replace(s, "A_AAC", "A_XYZ")
+	if err := v.process(t, s); fault.ReasonOf(err) != "corrupt_media" {
+		t.Errorf("neither.mkv: %v, %v", err, s.Metrics)
+	}
+	s = v.make(t, "short.mov", join(pictures, []string{"-f", "lavfi", "-i", "sine=d=0.01", "-c:a", "pcm_s16le"}, encoded)...)
 	replace(s, "avc1", "none")
-	if err := v.process(t, s); err == nil {
-		t.Errorf("pictures.mp4: %v", s.Metrics)
+	if err := v.process(t, s); fault.ReasonOf(err) != "corrupt_media" {
+		t.Errorf("short.mov: %v, %v", err, s.Metrics)
 	}
 }
 

@@ -125,6 +125,7 @@ var flagTexts = map[string]string{
 	"truncated_caption":   "captions are longer than 77 tokens and cut there (text_tokens)",
 	"boilerplate_caption": "captions are file names, addresses, credits or placeholders (text_boilerplate)",
 	"lost_sound":          "are videos whose sound could not be used; their pictures were kept (audio_lost, detail)",
+	"lost_pictures":       "are videos whose pictures could not be used; their sound was kept (video_lost, detail)",
 }
 
 func printFlags(w io.Writer, flags map[string]int64) {
