@@ -23,12 +23,20 @@ const (
 // truncated. A single clip begins at 0. Sound shorter than 2 s gives equal clips of all there is. No clips
 // for fewer than one.
 func ClipLimits(samples, clips int) [][2]int {
+	limits := clipLimits(float64(samples)/SampleRate, clips)
+	for i := range limits {
+		limits[i] = [2]int{min(limits[i][0], samples), min(limits[i][1], samples)}
+	}
+	return limits
+}
+
+// clipLimits is ClipLimits for a duration in seconds, with limits that may lie behind its end.
+func clipLimits(duration float64, clips int) [][2]int {
 	if clips < 1 {
 		return nil
 	}
-	duration := new(big.Rat)
-	duration.SetFloat64(float64(samples) / SampleRate)
-	span := new(big.Rat).Sub(duration, big.NewRat(ClipSeconds, 1))
+	span := new(big.Rat).SetFloat64(duration)
+	span.Sub(span, big.NewRat(ClipSeconds, 1))
 	if span.Sign() < 0 {
 		span.SetInt64(0)
 	}
@@ -45,7 +53,7 @@ func ClipLimits(samples, clips int) [][2]int {
 	for i := range out {
 		start := new(big.Rat).Mul(span, big.NewRat(int64(i), 1))
 		end := new(big.Rat).Add(start, big.NewRat(ClipSeconds, 1))
-		out[i] = [2]int{min(at(start), samples), min(at(end), samples)}
+		out[i] = [2]int{at(start), at(end)}
 	}
 	return out
 }

@@ -9,3 +9,6 @@ func EachVariant(f func(name string)) {
 		f(Variant())
 	}
 }
+
+// DurationLimits are limits of clips before the samples end them.
+var DurationLimits = clipLimits
