@@ -45,7 +45,7 @@ func wadaSNR(mono []float32, _ *blockLevels) SNR {
 		logs += decibels(a)
 	}
 	n := float64(len(mono))
-	g := (decibels(sum/n) - logs/n) * (math.Ln10 / 10)
+	g := float64((decibels(sum/n) - logs/n) * (math.Ln10 / 10)) // rounded before it is taken from
 	e.Measured = true
 	i := sort.SearchFloat64s(wadaTable[:], g) // the first entry not below g
 	switch {
