@@ -139,7 +139,7 @@ func (s *session) sampleDemo(c *cli.Context, dir string) error {
 	}
 	w := s.results(c)
 	fmt.Fprintf(w, "\nWhere to look:\n  %s\tthe report: counts, reasons, histograms, samples\n  %s\tshards and ledger, for pyarrow or DuckDB\n  %s\tthe run: report.html, metrics.jsonl, checkpoints\n", report, out, run)
-	fmt.Fprintf(w, "  prep inspect %s KEY --dump %s\twhat the model sees of one sample\n", out, filepath.Join(dir, "dump"))
+	fmt.Fprintf(w, "  %s\twhat the model sees of one sample\n", commandLine("prep", "inspect", out, "KEY", "--dump", filepath.Join(dir, "dump")))
 	return s.summary(c, map[string]any{"command": "demo", "out": dir})
 }
 

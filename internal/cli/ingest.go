@@ -164,7 +164,7 @@ func (s *session) ingest(c *cli.Context) error {
 	err = r.Run(c.Context, p.Tasks, func(stages.Row) error { return nil })
 	bar.finish()
 	if errors.Is(err, context.Canceled) {
-		s.logf("interrupted; run the same command again to go on: %s", strings.Join(os.Args, " "))
+		s.logf("interrupted; run the same command again to go on: %s", commandLine(os.Args...))
 		return err
 	}
 	if err != nil {

@@ -96,7 +96,7 @@ func (s *session) inspectAll(c *cli.Context, dir string, ds *shards.Dataset) err
 	}
 	tw.Flush()
 	for i := range min(3, ds.Len()) {
-		fmt.Fprintf(w, "for example: prep inspect %s %s\n", dir, ds.Key(i))
+		fmt.Fprintln(w, "for example:", commandLine("prep", "inspect", dir, ds.Key(i)))
 	}
 	return s.summary(c, map[string]any{"command": "inspect", "samples": ds.Len(), "columns": columns})
 }

@@ -113,7 +113,7 @@ func printDropped(w io.Writer, m *shards.Manifest, out string) {
 		}
 		for _, r := range rows {
 			if r.Outcome != shards.Written {
-				fmt.Fprintf(w, "the first of them: %s: %s (prep inspect %s KEY tells of any)\n", r.Key, r.Detail, out)
+				fmt.Fprintf(w, "the first of them: %s: %s (%s tells of any)\n", r.Key, r.Detail, commandLine("prep", "inspect", out, "KEY"))
 				return
 			}
 		}

@@ -154,7 +154,7 @@ func (s *session) train(c *cli.Context) error {
 	sum, err := trainer.Run(c.Context, o)
 	view.finish()
 	if errors.Is(err, context.Canceled) {
-		s.logf("interrupted; go on with: prep train %s --run %s --resume", strings.Join(dirs, " "), run)
+		s.logf("interrupted; go on with: %s", commandLine(append(append([]string{"prep", "train"}, dirs...), "--run", run, "--resume")...))
 		return err
 	}
 	if err != nil {

@@ -190,7 +190,7 @@ func mustBeShards(dir string) error {
 	info, err := os.Stat(dir)
 	switch {
 	case err != nil:
-		return fault.Inputf("%s: no such folder of shards; prep ingest SRC --out %s makes one", dir, dir)
+		return fault.Inputf("%s: no such folder of shards; %s makes one", dir, commandLine("prep", "ingest", "SRC", "--out", dir))
 	case !info.IsDir():
 		return fault.Inputf("%s is a file; want the folder that prep ingest wrote", dir)
 	}

@@ -256,7 +256,7 @@ b audio=b.wav
 cache/h audio=cache/h.wav
 real/a audio=real/a.wav
 z/b audio=z/b.wav
-# 3 links lead out of the folder and were passed over (source.allow_outside follows them): null.wav, out, out.wav
+# 3 links lead out of the folder, passed over (source.allow_outside follows them): null.wav, out, out.wav
 # 3 links lead to nothing: broken.wav, loop1, loop2
 `)
 	expect(t, mustList(t, root, Options{AllowOutside: true}), `
@@ -267,7 +267,7 @@ out/secret audio=out/secret.wav
 real/a audio=real/a.wav
 z/b audio=z/b.wav
 # 3 links lead to nothing: broken.wav, loop1, loop2
-# 1 entry is no regular file and passed over: null.wav
+# 1 entry is no regular file, passed over: null.wav
 `)
 	// The root itself may be reached by a link.
 	if err := os.Symlink("set", filepath.Join(outer, "named")); err != nil {

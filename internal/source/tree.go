@@ -137,13 +137,13 @@ func walk(ctx context.Context, root string, allowOutside bool, readDir func(stri
 	t := w.tree
 	slices.SortFunc(t.files, func(a, b treeFile) int { return strings.Compare(a.name, b.name) })
 	if w.outside.n > 0 {
-		t.notes = append(t.notes, fmt.Sprintf("%s out of the folder and were passed over (source.allow_outside follows them): %s", w.outside.count("link leads", "links lead"), w.outside))
+		t.notes = append(t.notes, fmt.Sprintf("%s out of the folder, passed over (source.allow_outside follows them): %s", w.outside.count("link leads", "links lead"), w.outside))
 	}
 	if w.broken.n > 0 {
 		t.notes = append(t.notes, fmt.Sprintf("%s to nothing: %s", w.broken.count("link leads", "links lead"), w.broken))
 	}
 	if w.special.n > 0 {
-		t.notes = append(t.notes, fmt.Sprintf("%s no regular file and passed over: %s", w.special.count("entry is", "entries are"), w.special))
+		t.notes = append(t.notes, fmt.Sprintf("%s no regular file, passed over: %s", w.special.count("entry is", "entries are"), w.special))
 	}
 	return t, nil
 }
