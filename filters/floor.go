@@ -46,7 +46,7 @@ const bands = 13
 var hann = func() (w [mel.SpectrumLength]float32) {
 	const n, energy = mel.SpectrumLength, 0.375 * mel.SpectrumLength // the sum of the squared window
 	for i := range w {
-		w[i] = float32((0.5 - 0.5*math.Cos(2*math.Pi*float64(i)/n)) / math.Sqrt(energy*n/2))
+		w[i] = float32((0.5 - float64(0.5*math.Cos(2*math.Pi*float64(i)/n))) / math.Sqrt(energy*n/2))
 	}
 	return w
 }()
@@ -197,7 +197,8 @@ func (c *clipFigures) plainCentre(x []float32, mean float32, from int) {
 			b0, b1, b2, b3 := math.Float32bits(v0), math.Float32bits(v1), math.Float32bits(v2), math.Float32bits(v3)
 			crossings += (b0^before)>>31 + (b1^b0)>>31 + (b2^b1)>>31 + (b3^b2)>>31
 			before = b3
-			p0, p1, p2, p3 := float64(v0)*float64(v0), float64(v1)*float64(v1), float64(v2)*float64(v2), float64(v3)*float64(v3) // exact
+			p0, p1 := float64(float64(v0)*float64(v0)), float64(float64(v1)*float64(v1)) // exact
+			p2, p3 := float64(float64(v2)*float64(v2)), float64(float64(v3)*float64(v3))
 			s0, s1, s2, s3 = s0+p0, s1+p1, s2+p2, s3+p3
 			f0, f1, f2, f3 = f0+float64(p0*p0), f1+float64(p1*p1), f2+float64(p2*p2), f3+float64(p3*p3)
 		}
@@ -250,7 +251,7 @@ func (c *clipFigures) bins() {
 			from = min(from, bins-8)
 			vector.column(c, from)
 			for i, fl := range floors {
-				p := fl.quantile * float64(rows-1)
+				p := float64(fl.quantile * float64(rows-1))
 				k := int(p)
 				for j, low := range c.column[k] {
 					low, high := float64(low), float64(c.column[k+1][j])
@@ -284,7 +285,7 @@ func (c *clipFigures) bins() {
 // the help of scratch of the same length; the new end
 // bounds what includes the lower quantiles.
 func quantile(v, scratch []uint32, end int, q float64) (float64, int) {
-	p := q * float64(len(v)-1)
+	p := float64(q * float64(len(v)-1))
 	i := int(p)
 	selectRank(v[:end], scratch, i)
 	low := float64(math.Float32frombits(v[i]))

@@ -319,7 +319,7 @@ func silenceRatio(x []float32, levels *blockLevels) float64 {
 
 func powerOf(x []float32) (power float64) {
 	for _, v := range x {
-		power += float64(v) * float64(v) // exact: two float32
+		power += float64(float64(v) * float64(v)) // exact: two float32
 	}
 	return power
 }

@@ -40,14 +40,16 @@ func newKWeight(rate int) kWeight {
 	k := math.Tan(math.Pi * shelfHz / float64(rate))
 	vh := math.Pow(10, shelfDB/20)
 	vb := math.Pow(vh, 0.4996667741545416)
-	a0 := 1 + k/shelfQ + k*k
-	b0 := (vh + vb*k/shelfQ + k*k) / a0
-	b1, b2 := 2*(k*k-vh)/a0/b0, (vh-vb*k/shelfQ+k*k)/a0/b0
-	a1, a2 := 2*(k*k-1)/a0, (1-k/shelfQ+k*k)/a0
+	kk, kQ := float64(k*k), k/shelfQ
+	a0 := 1 + kQ + kk
+	b0 := (vh + float64(vb*k)/shelfQ + kk) / a0
+	b1, b2 := 2*(kk-vh)/a0/b0, (vh-float64(vb*k)/shelfQ+kk)/a0/b0
+	a1, a2 := 2*(kk-1)/a0, (1-kQ+kk)/a0
 	// (1 - 1/z)^2 over 1 + c1/z + c2/z^2 with c = 2 + c1, d = 1 + c1 + c2.
 	k = math.Tan(math.Pi * passHz / float64(rate))
-	a0 = 1 + k/passQ + k*k
-	c, d := (2*k/passQ+4*k*k)/a0, 4*k*k/a0
+	kk = float64(k * k)
+	a0 = 1 + k/passQ + kk
+	c, d := (2*k/passQ+float64(4*kk))/a0, 4*kk/a0
 	// float32 also hides the last bits of tan and pow, in which processors differ.
 	return kWeight{float32(b1), float32(b2), float32(a1), float32(a2), float32(c), float32(d), float64(float32(b0 * b0))}
 }

@@ -86,7 +86,7 @@ func MeasureMotion(from, to float64, tables ...MotionRows) sample.Metrics {
 				}
 				any = true
 				if c < 3 {
-					square += v * v
+					square += float64(v * v)
 				} else {
 					peak = math.Max(peak, math.Abs(v))
 				}

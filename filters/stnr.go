@@ -29,9 +29,9 @@ func histogramSNR(mono []float32, _ *blockLevels) SNR {
 	for at := 0; at+levelFrame <= len(mono); at += levelHop {
 		var power float64
 		for _, v := range mono[at : at+levelFrame] {
-			power += float64(v) * float64(v)
+			power += float64(float64(v) * float64(v))
 		}
-		level := decibels(power/levelFrame/(lsb*lsb) + 1e-9)
+		level := decibels(float64(power/levelFrame/(lsb*lsb)) + 1e-9)
 		levels = append(levels, level)
 		histogram[int(min(max((level-levelLow)/levelStep, 0), levelBins-1))]++
 	}
@@ -47,13 +47,13 @@ func histogramSNR(mono []float32, _ *blockLevels) SNR {
 		if !(smoothed[i] > smoothed[i-1] && smoothed[i] >= smoothed[i+1] && smoothed[i] > least) {
 			continue
 		}
-		noise := levelLow + (float64(i)+0.5)*levelStep
+		noise := levelLow + float64((float64(i)+0.5)*levelStep)
 		above := slices.DeleteFunc(levels, func(v float64) bool { return v <= noise })
 		if len(above) == 0 {
 			break
 		}
 		slices.Sort(above)
-		p := speechPercentile * float64(len(above)-1)
+		p := float64(speechPercentile * float64(len(above)-1))
 		k := int(p)
 		speech := above[k] + float64((p-float64(k))*(above[min(k+1, len(above)-1)]-above[k]))
 		e.SNR, e.Measured = speech-noise, true

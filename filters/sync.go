@@ -112,7 +112,7 @@ func onsets(mono []float32) []float64 {
 	for i := range half {
 		var sum float64
 		for _, v := range mono[i*hop : (i+1)*hop] {
-			sum += float64(v) * float64(v)
+			sum += float64(float64(v) * float64(v))
 		}
 		half[i] = sum / hop
 	}
@@ -123,7 +123,7 @@ func onsets(mono []float32) []float64 {
 		loudest = math.Max(loudest, level[i])
 	}
 	// What lies 50 dB below the loudest is no event, whatever its contrast to silence.
-	floor := loudest*1e-5 + 1e-10
+	floor := float64(loudest*1e-5) + 1e-10
 	for i := range level {
 		level[i] = math.Log10(level[i] + floor)
 	}
@@ -153,10 +153,10 @@ func movements(motion []float32, rate float64) []float64 {
 	out := make([]float64, int(float64(len(motion)-1)/rate*syncRate)+1)
 	for i := range out {
 		// What a picture shows anew happened since the one before, half a period earlier on average.
-		at := float64(i)/syncRate*rate + 0.5
+		at := float64(float64(i)/syncRate*rate) + 0.5
 		k := min(int(at), len(sudden)-2)
 		t := math.Min(at-float64(k), 1)
-		out[i] = (1-t)*sudden[k] + t*sudden[k+1]
+		out[i] = float64((1-t)*sudden[k]) + float64(t*sudden[k+1])
 	}
 	return out
 }
@@ -172,7 +172,7 @@ func syncMoments(x []float64) (mean, deviation float64) {
 	}
 	mean /= float64(len(x))
 	for _, v := range x {
-		deviation += (v - mean) * (v - mean)
+		deviation += float64((v - mean) * (v - mean))
 	}
 	return mean, math.Sqrt(deviation / float64(len(x)))
 }
@@ -182,7 +182,7 @@ func crest(x []float64) {
 	sorted := slices.Clone(x)
 	slices.Sort(sorted)
 	_, dev := syncMoments(x)
-	limit := sorted[len(sorted)/2] + syncCrest*dev
+	limit := sorted[len(sorted)/2] + float64(syncCrest*dev)
 	for i, v := range x {
 		x[i] = math.Min(v, limit)
 	}
@@ -208,7 +208,7 @@ func pearson(a, b []float64) float64 {
 	for i, x := range a {
 		y := b[i]
 		sa, sb = sa+x, sb+y
-		saa, sbb, sab = saa+x*x, sbb+y*y, sab+x*y
+		saa, sbb, sab = saa+float64(x*x), sbb+float64(y*y), sab+float64(x*y)
 	}
 	va, vb := saa-sa*sa/n, sbb-sb*sb/n
 	if va <= 1e-9 || vb <= 1e-9 {

@@ -185,7 +185,7 @@ func (o *ordering) around(v []float64, relative bool, qs []float64) []float64 {
 }
 
 func sortedQuantile(v []float64, q float64) float64 {
-	p := q * float64(len(v)-1)
+	p := float64(q * float64(len(v)-1)) // rounded, or a whole rank is none where products are fused
 	i := int(p)
 	if i+1 >= len(v) {
 		return v[len(v)-1]

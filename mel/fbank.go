@@ -5,7 +5,7 @@ import "math"
 // window is the symmetric Hann window, 0.5 - 0.5 cos(2 pi i / 399): Kaldi's "hanning".
 var window = func() (w [WindowLength]float32) {
 	for i := range w {
-		w[i] = float32(0.5 - 0.5*math.Cos(2*math.Pi*float64(i)/(WindowLength-1)))
+		w[i] = float32(0.5 - float64(0.5*math.Cos(2*math.Pi*float64(i)/(WindowLength-1))))
 	}
 	return w
 }()
@@ -17,14 +17,14 @@ type filter struct {
 }
 
 // melScale is Kaldi's.
-func melScale(hz float64) float64 { return 1127 * math.Log(1+hz/700) }
+func melScale(hz float64) float64 { return float64(1127 * math.Log(1+hz/700)) }
 
 // triangle gives where on the mel scale filter b begins, peaks and ends.
 func triangle(b int) (left, centre, right float64) {
 	low, high := melScale(lowHz), melScale(SampleRate/2)
 	step := (high - low) / (Bins + 1)
-	left = low + float64(b)*step
-	centre, right = left+step, left+2*step
+	left = low + float64(float64(b)*step)
+	centre, right = left+step, left+float64(2*step)
 	return left, centre, right
 }
 

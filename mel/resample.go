@@ -106,7 +106,7 @@ func newPolyphase(from, to int) (*polyphase, error) {
 	for j := range n {
 		// t runs over the sinc's argument in zero crossings; |t| < 6 is the window's support, outside of
 		// which the taps are 0 and left out.
-		centre := float64(j) / float64(n) * float64(o)
+		centre := float64(float64(j) / float64(n) * float64(o))
 		lo := max(0, int(math.Ceil(centre-sincZeros*float64(o)/base))+width-1)
 		hi := min(2*width+o-1, int(math.Floor(centre+sincZeros*float64(o)/base))+width+1)
 		// torchaudio divides the integers of phase and tap as tensors, which rounds both to float32.

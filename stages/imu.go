@@ -46,10 +46,10 @@ func readMotion(ctx context.Context, p *Processor, s *sample.Sample, part *sampl
 	if rec.note != "" {
 		s.Notes = append(s.Notes, rec.note)
 	}
-	centre, asked := (first+last)/2, true
+	centre, asked := float64((first+last)/2), true
 	switch {
 	case part.End > part.Start:
-		centre = (part.Start + part.End) / 2
+		centre = float64((part.Start + part.End) / 2)
 		switch length := part.End - part.Start; {
 		case part.Start <= last && part.End >= first:
 		case last-first <= length+cutSlack:

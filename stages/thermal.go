@@ -57,7 +57,7 @@ func noRange(g *picture.Grid, path string) error {
 func levels(g *picture.Grid, lo, hi float64) *vision.Picture {
 	pix := &vision.Picture{Width: g.Width, Height: g.Height, Channels: 1, Pix: make([]uint8, len(g.Values))}
 	for i, v := range g.Values {
-		if x := (float64(v) - lo) / (hi - lo) * 255; x > 0 {
+		if x := float64((float64(v) - lo) / (hi - lo) * 255); x > 0 {
 			pix.Pix[i] = uint8(min(x+0.5, 255))
 		}
 	}

@@ -28,7 +28,7 @@ const (
 func Place(first, last, centre float64) (start float64) {
 	start = centre - Seconds/2
 	if last-first < Seconds {
-		return (first+last)/2 - Seconds/2
+		return float64((first+last)/2) - Seconds/2
 	}
 	return math.Min(math.Max(start, first), last-Seconds)
 }
@@ -126,10 +126,10 @@ func (c *curve) smooth(x, step float64) (y float64, ok bool) {
 	}
 	var sum, all float64
 	for i := c.low; i < len(c.t) && c.t[i] < x+reach; i++ {
-		d := math.Abs(c.t[i]-x) * (band * fine)
+		d := float64(math.Abs(c.t[i]-x) * (band * fine))
 		at := min(int(d), len(kernel)-2)
 		w := kernel[at] + float64((d-float64(at))*(kernel[at+1]-kernel[at]))
-		w *= span(c.t, i, step) * band
+		w = float64(w * (span(c.t, i, step) * band))
 		all += w
 		sum += float64(w * c.v[i])
 	}

@@ -171,7 +171,7 @@ func declaredDuration(text string) float64 {
 	h, _ := strconv.ParseFloat(m[1], 64)
 	min, _ := strconv.ParseFloat(m[2], 64)
 	s, _ := strconv.ParseFloat(m[3], 64)
-	return h*3600 + min*60 + s
+	return float64(h*3600) + float64(min*60) + s
 }
 
 // decodeSoundFFmpeg decodes the first audio track. name is the format for messages.

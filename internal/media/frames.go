@@ -254,9 +254,9 @@ func (s videoSpan) clips(n int) []stretch {
 		if s.fps > 0 {
 			c.step = 1 / s.fps
 			first, after := math.Ceil(s.fps*(ahead+from)), math.Ceil(s.fps*(ahead+to))
-			after = math.Min(after, math.Ceil(s.fps*(s.to-s.first)-1e-6))
+			after = math.Min(after, math.Ceil(float64(s.fps*(s.to-s.first))-1e-6))
 			c.frames = after - first
-			c.from, c.to = s.first+(first-0.5)*c.step, s.first+(after-0.5)*c.step
+			c.from, c.to = s.first+float64((first-0.5)*c.step), s.first+float64((after-0.5)*c.step)
 			c.to = math.Max(c.to, c.from+0.001) // no frame: the one before is on screen
 			if first == 0 {
 				c.from = math.Inf(-1) // whatever comes before the first frame's time is the first frame

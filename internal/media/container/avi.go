@@ -142,14 +142,14 @@ func (t *aviTrack) timeline(leading int) Track {
 		return out
 	}
 	period := t.scale / t.rate
-	start, length := t.start*period, t.length*period
+	start, length := float64(t.start*period), float64(t.length*period)
 	if t.sampleSize == 0 {
 		late := leading
 		if !t.gapsMore && t.after > 0 {
 			late += t.gap
 		}
-		start += float64(late) * period
-		length -= float64(late) * period
+		start += float64(float64(late) * period)
+		length -= float64(float64(late) * period)
 	}
 	if start > 86400 { // nonsense, as ffmpeg finds too
 		start = 0

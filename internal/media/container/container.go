@@ -117,7 +117,7 @@ func (t *Track) settle() {
 			break
 		}
 	}
-	if n := math.Round(t.Seconds * t.FPS); n > 0 && math.Abs(t.Seconds*t.FPS-n) < 0.3 {
+	if n := math.Round(t.Seconds * t.FPS); n > 0 && math.Abs(float64(t.Seconds*t.FPS)-n) < 0.3 {
 		t.Seconds = n / t.FPS
 	}
 }

@@ -376,7 +376,7 @@ func (m *matroska) block(b []byte, base, length float64, visit func(t *matroskaT
 	for _, t := range m.tracks {
 		if t.number == number {
 			relative := float64(int16(binary.BigEndian.Uint16(b[n:])))
-			return visit(t, (base+relative)*m.scale-t.delay, length)
+			return visit(t, float64((base+relative)*m.scale)-t.delay, length)
 		}
 	}
 	return false

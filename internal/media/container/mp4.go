@@ -564,7 +564,7 @@ func (t *mp4Track) indexed() (n, length float64) {
 	}
 	for i, count := range t.stts.SampleCount {
 		n += float64(count)
-		length += float64(count) * float64(t.stts.SampleTimeDelta[i])
+		length += float64(float64(count) * float64(t.stts.SampleTimeDelta[i]))
 	}
 	return n, length
 }

@@ -639,7 +639,7 @@ func parseDate(b []byte) (float64, bool) {
 	}
 	for _, layout := range dates {
 		if t, err := time.Parse(layout, string(s)); err == nil {
-			return float64(t.Unix()) + float64(t.Nanosecond())*1e-9, true
+			return float64(t.Unix()) + float64(float64(t.Nanosecond())*1e-9), true
 		}
 	}
 	return 0, false

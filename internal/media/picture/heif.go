@@ -893,7 +893,7 @@ func (f *heifFile) aperture(b []byte, width, height int) (image.Rectangle, error
 		v[i] = float64(n) / float64(d)
 	}
 	w, h := math.Round(v[0]), math.Round(v[1])
-	left, top := math.Floor(v[2]+(float64(width)-w)/2), math.Floor(v[3]+(float64(height)-h)/2)
+	left, top := math.Floor(v[2]+float64((float64(width)-w)/2)), math.Floor(v[3]+float64((float64(height)-h)/2))
 	if !(w >= 1 && h >= 1 && left >= 0 && top >= 0 && left+w <= float64(width) && top+h <= float64(height)) {
 		return image.Rectangle{}, f.corrupt("the crop %g x %g at %g, %g lies outside the picture of %d x %d", w, h, left, top, width, height)
 	}

@@ -252,7 +252,7 @@ func (t *tiffFile) reader(o Options, colours int64) (value func(row []byte, i in
 			odd.lo, odd.hi = min(odd.lo, v), max(odd.hi, v)
 			return 0
 		}
-		return invert(uint16(min(max(v, 0), 1)*65535+0.5), 65535)
+		return invert(uint16(float64(min(max(v, 0), 1)*65535)+0.5), 65535)
 	}, odd
 }
 
