@@ -33,7 +33,6 @@ type Audio struct {
 	DType      string  `yaml:"dtype" json:"dtype"`
 	MaxSeconds float64 `yaml:"max_seconds" json:"max_seconds"`
 	MP3        string  `yaml:"mp3" json:"mp3"`
-	Vorbis     string  `yaml:"vorbis" json:"vorbis"`
 }
 
 // Image says how pictures become the tensor [3,224,224].

@@ -26,7 +26,6 @@ func (c *Config) validate() error {
 		{"image.alpha", c.Image.Alpha, []string{"white", "black", "drop"}},
 		{"image.depth16", c.Image.Depth16, []string{"scale", "clip"}},
 		{"audio.mp3", c.Audio.MP3, []string{"auto", "libmpg123", "go"}},
-		{"audio.vorbis", c.Audio.Vorbis, []string{"auto", "libvorbis", "go"}},
 		{"image.jpeg", c.Image.JPEG, []string{"auto", "turbo", "go"}},
 		{"source.sun_depth", c.Source.SUNDepth, []string{"depth_bfx", "depth"}},
 		{"depth.encoding", c.Depth.Encoding, DepthEncodings},

@@ -3,6 +3,7 @@ package stages
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -26,7 +27,7 @@ import (
 
 // contentVersion counts changes of the transforms that change bytes: shards of different versions never
 // mix in one folder.
-const contentVersion = 14
+const contentVersion = 15
 
 // Names inside the output folder.
 const (
@@ -169,8 +170,7 @@ func choosePins(ctx context.Context, samples []sample.Sample, cfg *configs.Confi
 		// The compiler fuses multiplication and addition on some architectures and not on others.
 		"arch": runtime.GOARCH,
 	}
-	jpegs, needFFmpeg := 0, map[string]bool{}
-	sounds := map[string]int{} // by the registry's name of the format
+	jpegs, mp3s, needFFmpeg := 0, 0, map[string]bool{}
 	var example string
 	unread := map[sample.Modality]int{}
 	for i := range samples {
@@ -187,8 +187,9 @@ func choosePins(ctx context.Context, samples []sample.Sample, cfg *configs.Confi
 			case part.Modality == sample.Image, part.Modality == sample.Thermal:
 				jpegs++
 			case part.Modality == sample.Audio:
-				f, _ := media.FormatOf(part.Path)
-				sounds[f.Name]++
+				if f, _ := media.FormatOf(part.Path); f.Name == "MP3" {
+					mp3s++
+				}
 			}
 		}
 	}
@@ -204,22 +205,16 @@ func choosePins(ctx context.Context, samples []sample.Sample, cfg *configs.Confi
 	default:
 		pins["jpeg"] = "turbo"
 	}
-	for _, l := range soundLibraries(cfg, tools) {
-		if sounds[l.format] == 0 {
-			continue // content that its name hides is decoded by Go
+	switch choice := cfg.Audio.MP3; {
+	case mp3s == 0: // content that its name hides is decoded by Go
+	case choice == "go":
+		pins["mp3"] = "go"
+	default:
+		have := tools.MP3Library()
+		if have == "" && choice != "auto" {
+			return nil, fault.Environmentf("audio.mp3 is %s, and this machine has none that works (Debian: libmpg123-0); install it or choose go", choice)
 		}
-		if l.choice == "go" {
-			pins[l.pin] = "go"
-			continue
-		}
-		switch have := l.have(); {
-		case have == "" && l.choice == "auto":
-			pins[l.pin] = "go"
-		case have == "":
-			return nil, fault.Environmentf("audio.%s is %s, and this machine has none that works (Debian: %s); install it or choose go", l.pin, l.choice, l.debian)
-		default:
-			pins[l.pin] = have
-		}
+		pins["mp3"] = cmp.Or(have, "go")
 	}
 	switch {
 	case len(needFFmpeg) == 0:
@@ -233,21 +228,6 @@ func choosePins(ctx context.Context, samples []sample.Sample, cfg *configs.Confi
 	return pins, nil
 }
 
-// soundLibrary is a library that may decode a format of sound in Go's place.
-type soundLibrary struct {
-	pin, format    string        // of the plan's pins and the configuration's audio; of the registry
-	choice         string        // as configured
-	have           func() string // what it is named by here, "" for none; decodes a sound to find out
-	debian, absent string        // the package; what the machine lacks
-}
-
-func soundLibraries(cfg *configs.Config, tools *media.Tools) []soundLibrary {
-	return []soundLibrary{
-		{"mp3", "MP3", cfg.Audio.MP3, tools.MP3Library, "libmpg123-0", "libmpg123"},
-		{"vorbis", "Ogg", cfg.Audio.Vorbis, tools.VorbisLibrary, "libvorbis0a", "libvorbis"},
-	}
-}
-
 // checkPins says what this machine lacks to do the planned work with the planned bytes.
 func (p *Plan) checkPins(tools *media.Tools) error {
 	if a := p.Pins["arch"]; a != runtime.GOARCH {
@@ -256,17 +236,13 @@ func (p *Plan) checkPins(tools *media.Tools) error {
 	if p.Pins["jpeg"] == "turbo" && tools.Turbo == nil {
 		return fault.Environmentf("the plan pins libjpeg-turbo, which this machine lacks (Debian: libturbojpeg0)")
 	}
-	for _, l := range soundLibraries(&p.Config, tools) {
-		v := p.Pins[l.pin]
-		if v == "" || v == "go" {
-			continue
-		}
-		switch l.have() {
+	if v := p.Pins["mp3"]; v != "" && v != "go" {
+		switch have := tools.MP3Library(); have {
 		case v:
 		case "":
-			return fault.Environmentf("the plan pins %s, and this machine has no %s that works (Debian: %s)", v, l.absent, l.debian)
+			return fault.Environmentf("the plan pins %s, and this machine has no libmpg123 that works (Debian: libmpg123-0)", v)
 		default:
-			return fault.Environmentf("the plan pins %s, and this machine's gives other bits (%s): another version or build", v, l.have())
+			return fault.Environmentf("the plan pins %s, and this machine's gives other bits (%s): another version or build", v, have)
 		}
 	}
 	switch v := p.Pins["ffmpeg"]; {
@@ -315,8 +291,8 @@ func (p *Plan) Adopt(out string, listing []byte) (*Plan, error) {
 func (p *Plan) sameWork(old *Plan, out string) error {
 	var diff []string
 	diff = append(diff, configs.Diff(old.Config, p.Config, contentSections...)...)
-	choice := map[string]string{"jpeg": p.Config.Image.JPEG, "mp3": p.Config.Audio.MP3, "vorbis": p.Config.Audio.Vorbis}
-	for _, k := range []string{"arch", "jpeg", "mp3", "vorbis", "ffmpeg"} {
+	choice := map[string]string{"jpeg": p.Config.Image.JPEG, "mp3": p.Config.Audio.MP3}
+	for _, k := range []string{"arch", "jpeg", "mp3", "ffmpeg"} {
 		// A pinned Go decoder can be had everywhere, so "auto" finding another is no difference.
 		if choice[k] == "auto" {
 			continue

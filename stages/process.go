@@ -63,9 +63,6 @@ func NewProcessor(p *Plan, root string, ingest configs.Ingest, tools *media.Tool
 	if v := p.Pins["mp3"]; v == "" || v == "go" {
 		limited.MPG123 = nil
 	}
-	if v := p.Pins["vorbis"]; v == "" || v == "go" {
-		limited.Vorbis = nil
-	}
 	limited.TimeLimit = time.Duration(ingest.FFmpegSeconds * float64(time.Second))
 	limited.MaxProcessBytes = ingest.FFmpegMB << 20
 	return &Processor{Root: root, Config: cfg, Tools: &limited, jpeg: jpeg, rules: filters.Rules(cfg.Filters),

@@ -104,8 +104,7 @@ func (s *session) doctor(c *cli.Context) error {
 		{"ffprobe", tools.FFprobe != "", orMissing(tools.FFprobe, "", "comes with ffmpeg"), "start times of any container; MP4 is read without it"},
 		{"libjpeg-turbo", tools.Turbo != nil, foundOr(tools.Turbo != nil, "libturbojpeg, opened at run time", "Debian: libturbojpeg0"), "progressive JPEG sooner, and arithmetic coding; without it Go decodes the rest to the same pixels, Pillow's"},
 		libraryFinding("libmpg123", tools.MPG123 != nil, tools.MP3Library(), "libmpg123-0", "MP3 in 0.6 of the time that Go takes, the same samples but for 2e-6"),
-		libraryFinding("libvorbis", tools.Vorbis != nil, tools.VorbisLibrary(), "libvorbis0a", "Ogg Vorbis in 0.6 of the time that Go takes, the same samples but for 2e-6"),
-		{"libsndfile", false, soundFile(), "nothing: Go reads WAV, FLAC and Opus faster, and the two above are what it reads MP3 and Vorbis with"},
+		{"libsndfile", false, soundFile(), "nothing: Go reads WAV, FLAC, Vorbis and Opus faster, and libmpg123 is what it reads MP3 with"},
 		plugin,
 		{"free disk", true, freeDisk("."), "a sample with picture and sound takes about 0.3 MB of shard"},
 	}

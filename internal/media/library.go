@@ -12,17 +12,13 @@ import (
 	"prep/internal/infile"
 )
 
-// A library of the machine may decode sound in place of our own code where it is faster: libmpg123 MP3, libvorbis
-// Vorbis. Both round otherwise than we do and than other versions of themselves, in the last bits of a float32. What
-// a data set was decoded by is therefore decided once, when it is planned, and named by what the library makes of a
-// sound that is known here: two libraries of one name give one and the same bits.
+// A library of the machine may decode sound in place of our own code where it is faster: libmpg123 MP3. It rounds
+// otherwise than we do and than other versions of itself, in the last bits of a float32. What a data set was decoded
+// by is therefore decided once, when it is planned, and named by what the library makes of a sound that is known
+// here: two libraries of one name give one and the same bits.
 
-var (
-	//go:embed testdata/sound/tone_stereo_22k05.mp3
-	probeMP3 []byte
-	//go:embed testdata/sound/tone_stereo_22k05.ogg
-	probeVorbis []byte
-)
+//go:embed testdata/sound/tone_stereo_22k05.mp3
+var probeMP3 []byte
 
 // MP3Library names the library that decodes MP3 here, such as "libmpg123 1c291ca3"; "" when there is none that works.
 func (t *Tools) MP3Library() string {
@@ -32,22 +28,12 @@ func (t *Tools) MP3Library() string {
 	return t.librarysBits(probeMP3, "libmpg123")
 }
 
-// VorbisLibrary names the library that decodes Vorbis here, such as "libvorbis 1c291ca3"; "" when there is none that
-// works.
-func (t *Tools) VorbisLibrary() string {
-	if t.Vorbis == nil {
-		return ""
-	}
-	return t.librarysBits(probeVorbis, "libvorbis")
-}
-
 // librarysBits decodes a probe and names the library by the samples' bits.
 func (t *Tools) librarysBits(probe []byte, library string) string {
 	r, err := t.openSound(infile.New(context.Background(), "probe", bytes.NewReader(probe), int64(len(probe))))
 	if err != nil {
 		return ""
 	}
-	defer r.release()
 	s, err := r.Decode(Segment{})
 	if err != nil || s.Decoder != library {
 		return ""

@@ -364,14 +364,6 @@ type oggSound struct {
 	origin  int64        // granule position of the first sample that is decoded, may be negative
 	trimmed bool         // negative origins mean samples to drop
 	finish  func() error // checks what was decoded from the first to the last sample, nil: nothing to check
-	decoder string       // the library that decodes, "": Go code
-}
-
-// close gives back what a library holds.
-func (o *oggSound) close() {
-	if c, ok := o.oggDecoder.(interface{ Close() }); ok {
-		c.Close()
-	}
 }
 
 // zero is the granule position of the sound's first sample.
@@ -426,16 +418,11 @@ type oggFile struct {
 	there int64 // samples
 }
 
-func openOgg(in *infile.File, open func(*infile.File) (*oggSound, error)) (f *oggFile, err error) {
+func openOgg(in *infile.File, open func(*infile.File) (*oggSound, error)) (*oggFile, error) {
 	o, err := open(in)
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if f == nil { // also when a decoder panics
-			o.close()
-		}
-	}()
 	if err := o.findOrigin(); err != nil {
 		return nil, err
 	}
@@ -443,7 +430,7 @@ func openOgg(in *infile.File, open func(*infile.File) (*oggSound, error)) (f *og
 	if err != nil {
 		return nil, err
 	}
-	f = &oggFile{oggSound: o, oggScan: scan}
+	f := &oggFile{oggSound: o, oggScan: scan}
 	f.there = max(0, f.granule-o.zero())
 	if f.whole && o.frames < 0 {
 		o.frames = f.there // a stream that ends as it should declares its length
@@ -457,9 +444,6 @@ func (o *oggFile) length() (declared, there int64, rate int, err error) {
 
 func (o *oggFile) decode(t *Tools, seg Segment) (*Sound, error) {
 	s := newSound(o.soundFormat)
-	if o.decoder != "" {
-		s.Decoder = o.decoder
-	}
 	if !o.whole {
 		s.Notes = append(s.Notes, "cut off: the last page of the stream is missing")
 	}

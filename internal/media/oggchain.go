@@ -7,7 +7,6 @@ import (
 
 	"prep/internal/fault"
 	"prep/internal/infile"
-	"prep/internal/media/libvorbis"
 )
 
 // Ogg files can hold streams one after the other (RFC 3533, 4; recordings of radio do): each has headers, serial
@@ -29,15 +28,14 @@ type oggChain struct {
 	soundFormat
 	in    *infile.File
 	kind  soundKind
-	lib   *libvorbis.Library // decodes Vorbis; nil: Go code does
 	links []oggLink
 	there int64
 	notes []string
 }
 
 // openOggChain opens every stream of a file once.
-func openOggChain(in *infile.File, kind soundKind, lib *libvorbis.Library) (*oggChain, error) {
-	c := &oggChain{in: in, kind: kind, lib: lib}
+func openOggChain(in *infile.File, kind soundKind) (*oggChain, error) {
+	c := &oggChain{in: in, kind: kind}
 	for at := int64(0); at < in.Size; {
 		if len(c.links) == maxOggLinks {
 			return nil, errChained
@@ -65,7 +63,6 @@ func openOggChain(in *infile.File, kind soundKind, lib *libvorbis.Library) (*ogg
 				c.soundFormat = f.soundFormat
 			}
 			l.there = f.there
-			f.close()
 			if f.rate != c.rate || f.channels != c.channels {
 				return nil, errChained
 			}
@@ -126,17 +123,12 @@ func (c *oggChain) open(l oggLink) (*oggFile, error) {
 	open := openOpus
 	switch codec := oggCodec(head); {
 	case c.kind == kindVorbis && codec == "Vorbis":
-		open = func(in *infile.File) (*oggSound, error) { return openVorbisBy(in, c.lib) }
+		open = openVorbis
 	case c.kind == kindOpus && codec == "Opus":
 	default:
 		return nil, errChained
 	}
-	f, err := openOgg(in, open)
-	if c.lib != nil && errors.Is(err, errNotForLibrary) {
-		c.lib = nil
-		return c.open(l)
-	}
-	return f, err
+	return openOgg(in, open)
 }
 
 func (c *oggChain) length() (declared, there int64, rate int, err error) {
@@ -150,12 +142,7 @@ func (c *oggChain) decode(t *Tools, seg Segment) (*Sound, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = c.read(s, first, last)
-	if c.lib != nil && errors.Is(err, errNotForLibrary) {
-		c.lib = nil
-		err = c.read(s, first, last)
-	}
-	if err != nil {
+	if err := c.read(s, first, last); err != nil {
 		return nil, err
 	}
 	if err := s.checkFinite(c.in.Path); err != nil {
@@ -166,8 +153,7 @@ func (c *oggChain) decode(t *Tools, seg Segment) (*Sound, error) {
 
 // read keeps the frames from first up to last.
 func (c *oggChain) read(s *Sound, first, last int64) error {
-	releaseSamples(s.Data)
-	s.Data, s.Decoder = newSamples((last - first) * int64(c.channels))[:0], "go"
+	s.Data = newSamples((last - first) * int64(c.channels))[:0]
 	for _, l := range c.links {
 		from, to := max(first, l.first)-l.first, min(last, l.first+l.there)-l.first
 		if from >= to {
@@ -185,14 +171,10 @@ func (c *oggChain) readLink(s *Sound, l oggLink, first, last int64) error {
 	if err != nil {
 		return err
 	}
-	defer f.close()
 	part := newSound(f.soundFormat)
 	defer part.Release()
 	if err := f.stretch(part, first, last); err != nil {
 		return err
-	}
-	if f.decoder != "" {
-		s.Decoder = f.decoder
 	}
 	for _, note := range part.Notes {
 		if !slices.Contains(s.Notes, note) {

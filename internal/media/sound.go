@@ -69,7 +69,7 @@ type Sound struct {
 	// MissingSeconds is what the headers promise inside the segment but the file does not hold.
 	MissingSeconds float64
 	Codec          string // by ffmpeg's names: pcm_s16le, flac, mp3, vorbis, opus, aac, ...
-	Decoder        string // "go", "libmpg123", "libvorbis", or "ffmpeg 5.1.9"
+	Decoder        string // "go", "libmpg123", or "ffmpeg 5.1.9"
 	// Notes say, each in a few words, what was odd about the file but did not prevent decoding.
 	Notes []string
 
@@ -421,14 +421,14 @@ func (t *Tools) openSound(in *infile.File) (r *Recording, err error) {
 	case kindMP3:
 		r.decoder, err = openMP3(in, r.content.offset)
 	case kindVorbis:
-		r.decoder, err = soundOf(openVorbisFile(in, t.Vorbis))
+		r.decoder, err = soundOf(openOgg(in, openVorbis))
 	case kindOpus:
 		r.decoder, err = soundOf(openOgg(in, openOpus))
 	case kindOggFLAC:
 		r.decoder, err = soundOf(openOgg(in, openOggFLAC))
 	}
 	if k := r.content.kind; errors.Is(err, errChained) && (k == kindVorbis || k == kindOpus) {
-		r.decoder, err = soundOf(openOggChain(in, k, t.Vorbis))
+		r.decoder, err = soundOf(openOggChain(in, k))
 	}
 	if r.handOn(err) {
 		err = nil
@@ -446,16 +446,8 @@ func soundOf[T soundDecoder](d T, err error) (soundDecoder, error) {
 
 // Close closes the file.
 func (r *Recording) Close() error {
-	r.release()
-	return r.in.Close()
-}
-
-// release drops the decoder and gives back what a library holds for it.
-func (r *Recording) release() {
-	if c, ok := r.decoder.(interface{ close() }); ok {
-		c.close()
-	}
 	r.decoder = nil
+	return r.in.Close()
 }
 
 // Length is what can be told of a recording's length without decoding it, in seconds.
@@ -577,7 +569,7 @@ func (r *Recording) handOn(err error) bool {
 	if !errors.As(err, &h) {
 		return false
 	}
-	r.release()
+	r.decoder = nil
 	r.content.name, r.streams = h.what, h.streams
 	return true
 }

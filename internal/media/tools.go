@@ -1,6 +1,6 @@
 // Package media turns the bytes of media files into what the transforms start from: sound into PCM, video into
 // frames, captions into text. Its rooms do the rest: picture decodes stills and maps, motion inertial
-// recordings, container reads when the tracks of a video start; mp3 and picture/jpeg are decoders of our own.
+// recordings, container reads when the tracks of a video start; mp3, vorbis and picture/jpeg are decoders of our own.
 //
 // It owns the file formats: which extension is which modality (formats.go), what the first bytes say
 // (a .wav that is an MP3 inside is decoded as MP3), and what is done by Go code and what by ffmpeg. Nothing
@@ -25,7 +25,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"prep/internal/media/libvorbis"
 	"prep/internal/media/mp3"
 	"prep/internal/media/picture"
 )
@@ -46,9 +45,8 @@ type Tools struct {
 
 	picture.Decoder // of still pictures and maps
 
-	// Libraries that decode sound where they are set; otherwise Go code does.
+	// MPG123 decodes MP3 where it is set; otherwise Go code does.
 	MPG123 *mp3.MPG123
-	Vorbis *libvorbis.Library
 
 	// MaxSoundBytes bounds the memory of one decoded segment of sound, 0: DefaultMaxSoundBytes. A longer
 	// segment is an error of reason too_long, never cut in silence.
@@ -70,7 +68,7 @@ func FindTools(_ context.Context) *Tools {
 	t := &Tools{}
 	t.findFFmpeg()
 	t.Turbo = picture.OpenTurboJPEG()
-	t.MPG123, t.Vorbis = mp3.OpenMPG123(), libvorbis.Open()
+	t.MPG123 = mp3.OpenMPG123()
 	return t
 }
 

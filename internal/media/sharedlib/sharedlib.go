@@ -1,6 +1,6 @@
 // Package sharedlib opens shared libraries of the machine at run time: no header, no C compiler and no cgo are
 // needed to build, and a machine without a library only goes without it. What a library does is the business of
-// the package that opens it: picture (libjpeg-turbo), mp3 (libmpg123) and vorbis (libvorbis).
+// the package that opens it: picture (libjpeg-turbo) and mp3 (libmpg123).
 //
 // Other people's C is given only what Go code has found whole, in sizes that Go code has bounded; it is given no
 // function to call back.
