@@ -1,12 +1,13 @@
 """Training and embedding on an NVIDIA GPU: prep through XLA against PyTorch, with torch.compile, in one run.
 
-    python scripts/bench_gpu.py --prep ./prep [--batches 64,512] [--precisions bf16,float32] [--embed] [--work DIR]
+    python scripts/bench_gpu.py --prep ./prep [--runs bf16:auto:64,torch:bf16:64] [--size huge] [--work DIR]
 
 ImageBind's audio tower learns against its resting vision tower, both at full size (imagebind_huge). prep runs as its users
 run it, from shards that it made itself of generated pictures and sounds; its speed is that of metrics.jsonl. PyTorch gets
 the same towers and step, as fast as we could write them: scaled_dot_product_attention, fused AdamW, clipping, autocast,
 the blocks compiled, pictures as uint8 from pinned memory. Memory is what the driver counts for the process at its
 most, above what was in use before. Needs PyTorch for CUDA, NumPy and Pillow; prep has to find its plugin (docs/gpu.md).
+--size small and another --device than cuda try the script itself, without a GPU.
 """
 
 import argparse
@@ -22,7 +23,12 @@ import threading
 import time
 import wave
 
-TOKENS = {"vision": 257, "audio": 229}
+# By size: prep's preset, and the two towers as PyTorch gets them: blocks, width, heads, channels, kernel, stride, tokens,
+# whether attention has a learned key (add_bias_kv); the width of the joint space.
+SIZES = {
+    "huge": {"preset": "imagebind_huge", "vision": (32, 1280, 16, 3, 14, 14, 257, False), "audio": (12, 768, 12, 1, 16, 10, 229, True), "joint": 1024},
+    "small": {"preset": "tiny", "vision": (2, 64, 2, 3, 56, 56, 17, False), "audio": (2, 64, 2, 1, 64, 64, 7, True), "joint": 64},
+}
 
 
 def item(args):
@@ -43,6 +49,9 @@ def item(args):
 
 
 def used():
+    """What the driver counts in use, in MiB; 0 where there is no NVIDIA driver."""
+    if not shutil.which("nvidia-smi"):
+        return 0
     out = subprocess.run(["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits"], capture_output=True, text=True, check=True)
     return int(out.stdout.split()[0])
 
@@ -66,30 +75,49 @@ class Peak:
         self.thread.join()
 
 
-def train(a, shards, batch, precision, attention, steps):
+def train_command(a, run, batch, precision, attention, steps):
+    """prep's command for a training of so many steps (of batch 64; fewer of larger ones) in the folder run."""
     steps = max(8, steps * 64 // batch)
-    run = a.work / f"run-{precision}-{attention}-{batch}"
     shutil.rmtree(run, ignore_errors=True)
+    return [a.prep, "train", a.work / "shards", "--preset", SIZES[a.size]["preset"], "--device", a.device, "--precision", precision, "--set", f"train.attention={attention}",
+            "--freeze", "vision", "--set", "train.pairs.text=0", "--set", "train.held_out=0", *(["--config", a.config] if a.config else []), "--batch", str(batch), "--epochs", str(max(1, math.ceil(steps * batch / a.items))),
+            "--set", "train.eval_epochs=1000", "--set", "train.checkpoint_epochs=1000", "--run", run]
+
+
+def read_run(run):
+    """The figures of a training, which may have been cut off."""
+    try:
+        lines = [json.loads(s) for s in open(run / "metrics.jsonl") if s.endswith("\n")]
+    except OSError:
+        return {"steps": 0}
+    lines = [m for m in lines if m.get("kind") == "step"]
+    if not lines:
+        return {"steps": 0}
+    return {"samples_per_second": lines[-1]["samples_per_second"], "data_wait": lines[-1]["data_wait"], "loss": lines[-1]["loss"], "steps": len(lines)}
+
+
+def train(a, batch, precision, attention, steps):
+    run = a.work / f"run-{precision}-{attention}-{batch}"
+    command = train_command(a, run, batch, precision, attention, steps)
     began = time.time()
     with Peak() as peak:
-        p = subprocess.run([a.prep, "train", shards, "--preset", "imagebind_huge", "--device", a.device, "--precision", precision, "--set", f"train.attention={attention}",
-                            "--freeze", "vision", "--set", "train.pairs.text=0", "--set", "train.held_out=0", *(["--config", a.config] if a.config else []), "--batch", str(batch), "--epochs", str(max(1, math.ceil(steps * batch / a.items))),
-                            "--set", "train.eval_epochs=1000", "--set", "train.checkpoint_epochs=1000", "--run", run], capture_output=True, text=True)
+        p = subprocess.run(command, capture_output=True, text=True)
     if p.returncode:
         return {"engine": "prep", "precision": precision, "attention": attention, "batch": batch, "failed": p.stderr[-1500:]}
-    lines = [json.loads(s) for s in open(run / "metrics.jsonl")]
-    lines = [m for m in lines if m.get("kind") == "step"]
     if not a.keep:
         shutil.rmtree(run / "checkpoints", ignore_errors=True)
     (a.work / f"log-{precision}-{attention}-{batch}.txt").write_text(p.stdout + p.stderr)
-    return {"engine": "prep", "precision": precision, "attention": attention, "batch": batch, "samples_per_second": lines[-1]["samples_per_second"], "data_wait": lines[-1]["data_wait"],
-            "loss": lines[-1]["loss"], "steps": len(lines), "memory_mib": peak.most, "seconds": round(time.time() - began, 1)}
+    return {"engine": "prep", "precision": precision, "attention": attention, "batch": batch, **read_run(run), "memory_mib": peak.most, "seconds": round(time.time() - began, 1)}
 
 
 def torch_step(a, batch, precision, steps):
     import torch
     import torch.nn as nn
     import torch.nn.functional as F
+
+    size, cuda = SIZES[a.size], a.device == "cuda"
+    device = "cuda" if cuda else "cpu"
+    pinned = (lambda x: x.pin_memory()) if cuda else (lambda x: x)
 
     class Attention(nn.Module):
         def __init__(self, width, heads, extra):
@@ -123,7 +151,7 @@ def torch_step(a, batch, precision, steps):
             self.first = nn.LayerNorm(width)
             self.cls, self.pos = nn.Parameter(torch.zeros(1, 1, width)), nn.Parameter(torch.randn(1, tokens, width) * width**-0.5)
             self.blocks = nn.ModuleList(Block(width, heads, extra) for _ in range(blocks))
-            self.last, self.head = nn.LayerNorm(width, eps=1e-6), nn.Linear(width, 1024, bias=False)
+            self.last, self.head = nn.LayerNorm(width, eps=1e-6), nn.Linear(width, size["joint"], bias=False)
 
         def forward(self, x, keep):
             x = self.first(self.stem(x).flatten(2).transpose(1, 2))
@@ -134,34 +162,34 @@ def torch_step(a, batch, precision, steps):
 
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
     torch.manual_seed(0)
-    vision = Tower(32, 1280, 16, 3, 14, 14, TOKENS["vision"], False).cuda().requires_grad_(False).eval()
-    audio = Tower(12, 768, 12, 1, 16, 10, TOKENS["audio"], True).cuda()
+    vision = Tower(*size["vision"]).to(device).requires_grad_(False).eval()
+    audio = Tower(*size["audio"]).to(device)
     half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
     if half:
         vision = vision.to(half)
-    mean = torch.tensor([0.48145466, 0.4578275, 0.40821073], device="cuda").view(1, 3, 1, 1)
-    std = torch.tensor([0.26862954, 0.26130258, 0.27577711], device="cuda").view(1, 3, 1, 1)
-    ones = torch.ones(32, 2, batch, device="cuda")
+    mean = torch.tensor([0.48145466, 0.4578275, 0.40821073], device=device).view(1, 3, 1, 1)
+    std = torch.tensor([0.26862954, 0.26130258, 0.27577711], device=device).view(1, 3, 1, 1)
+    ones = torch.ones(size["vision"][0], 2, batch, device=device)
 
     def see(pixels):
         x = (pixels.float() / 255 - mean) / std
         return vision(x.to(half or torch.float32), ones.to(half or torch.float32))
 
-    for tower in (vision, audio):  # one block is compiled for all of a tower's: 44 at once take two minutes
+    for tower in (vision, audio) if cuda else ():  # one block is compiled for all of a tower's: 44 at once take two minutes
         for block in tower.blocks:
             block.compile()
     hear = audio
     adam = torch.optim.AdamW(audio.parameters(), lr=1e-4, weight_decay=0.05, fused=True)
-    pixels = torch.randint(0, 256, (batch, 3, 224, 224), dtype=torch.uint8).pin_memory()
-    mels = torch.randn(batch, 1, 128, 204, dtype=torch.float16).pin_memory()
-    keep = (torch.rand(12, 2, batch) > 0.05).float().pin_memory()
-    rows = torch.arange(batch, device="cuda")
+    pixels = pinned(torch.randint(0, 256, (batch, 3, 224, 224), dtype=torch.uint8))
+    mels = pinned(torch.randn(batch, 1, 128, 204).half())
+    keep = pinned((torch.rand(size["audio"][0], 2, batch) > 0.05).float())
+    rows = torch.arange(batch, device=device)
 
     def step():
-        with torch.autocast("cuda", dtype=half, enabled=half is not None):
+        with torch.autocast(device, dtype=half, enabled=half is not None):
             with torch.no_grad():
-                z = see(pixels.cuda(non_blocking=True)).float()
-            x = hear(mels.cuda(non_blocking=True).float(), keep.cuda(non_blocking=True))
+                z = see(pixels.to(device, non_blocking=True)).float()
+            x = hear(mels.to(device, non_blocking=True).float(), keep.to(device, non_blocking=True))
         logits = 20 * z @ x.T
         loss = (F.cross_entropy(logits, rows) + F.cross_entropy(logits.T, rows)) / 2
         adam.zero_grad(set_to_none=True)
@@ -170,18 +198,19 @@ def torch_step(a, batch, precision, steps):
         adam.step()
         return loss.item()  # as a training program looks at it
 
+    synchronize = torch.cuda.synchronize if cuda else lambda: None
     began = time.time()
     for _ in range(3):
         step()
-    torch.cuda.synchronize()
+    synchronize()
     compiled = time.time() - began
     began = time.time()
     for _ in range(steps):
         loss = step()
-    torch.cuda.synchronize()
+    synchronize()
     took = time.time() - began
-    print(json.dumps({"engine": f"torch {torch.__version__} compiled", "precision": precision, "batch": batch, "samples_per_second": round(batch * steps / took, 1),
-                      "memory_mib": torch.cuda.max_memory_reserved() >> 20, "compile_seconds": round(compiled, 1), "loss": loss}))
+    print(json.dumps({"engine": f"torch {torch.__version__} {'compiled' if cuda else 'eager'}", "precision": precision, "batch": batch, "samples_per_second": round(batch * steps / took, 1),
+                      "memory_mib": torch.cuda.max_memory_reserved() >> 20 if cuda else 0, "compile_seconds": round(compiled, 1), "loss": loss}))
 
 
 def main():
@@ -192,6 +221,7 @@ def main():
     p.add_argument("--items", type=int, default=2048)
     p.add_argument("--runs", default="bf16:auto:64,bf16:products:64,torch:bf16:64", help="PRECISION:ATTENTION:BATCH of prep, torch:PRECISION:BATCH of PyTorch, embed:PRECISION:WEIGHTS")
     p.add_argument("--steps", type=int, default=32, help="of batch 64; fewer of larger ones")
+    p.add_argument("--size", choices=SIZES, default="huge")
     p.add_argument("--keep", action="store_true", help="keep the checkpoints (for embed:PRECISION:RUN)")
     p.add_argument("--config", help="for prep, such as one with fewer blocks")
     p.add_argument("--torch", help=argparse.SUPPRESS)
@@ -215,17 +245,17 @@ def main():
     for r in filter(None, a.runs.split(",")):
         part = r.split(":")
         if part[0] == "torch":
-            out = subprocess.run([sys.executable, __file__, "--torch", f"{part[1]}:{part[2]}", "--steps", str(a.steps)], capture_output=True, text=True)
+            out = subprocess.run([sys.executable, __file__, "--torch", f"{part[1]}:{part[2]}", "--steps", str(a.steps), "--size", a.size, "--device", a.device], capture_output=True, text=True)
             print(out.stdout.strip() if out.returncode == 0 else json.dumps({"engine": "torch", "run": r, "failed": out.stderr[-1500:]}), flush=True)
         elif part[0] == "embed":
             out = a.work / "vectors.parquet"
             out.unlink(missing_ok=True)
             began = time.time()
             with Peak() as peak:
-                e = subprocess.run([a.prep, "embed", shards, "--preset", "imagebind_huge", "--init", part[2], "--device", a.device, "--precision", part[1], "--out", out, "--json"], capture_output=True, text=True)
+                e = subprocess.run([a.prep, "embed", shards, "--preset", SIZES[a.size]["preset"], "--init", part[2], "--device", a.device, "--precision", part[1], "--out", out, "--json"], capture_output=True, text=True)
             print(json.dumps({"engine": "prep embed", "precision": part[1], "seconds": round(time.time() - began, 1), "memory_mib": peak.most, "rc": e.returncode, "said": (e.stdout + e.stderr)[-600:]}), flush=True)
         else:
-            print(json.dumps(train(a, shards, int(part[2]), part[0], part[1], a.steps)), flush=True)
+            print(json.dumps(train(a, int(part[2]), part[0], part[1], a.steps)), flush=True)
 
 
 if __name__ == "__main__":

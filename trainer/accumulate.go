@@ -3,6 +3,7 @@ package trainer
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
@@ -26,16 +27,40 @@ func sumPath(name string) string { return "/sum/" + name }
 
 // stepAll makes one update from several batches of the same shapes, each laid out as for step.
 func (e *engine) stepAll(parts [][]feed, lr float64, towerSteps []int) (result, error) {
+	f, err := e.startAll(parts, lr, towerSteps)
+	if err != nil {
+		return result{}, err
+	}
+	l := f.land()
+	return l.result, l.err
+}
+
+// startAll begins stepAll, as start does for one batch. Of several batches all is done.
+func (e *engine) startAll(parts [][]feed, lr float64, towerSteps []int) (*flight, error) {
 	for _, f := range parts[0] {
 		if t := towerOf(f.modality); !e.rests(t) {
 			e.moved[t.name] = true
 		}
 	}
 	if len(parts) == 1 {
-		return e.step(parts[0], lr, towerSteps)
+		return e.start(parts[0], lr, towerSteps)
 	}
+	r, err := e.accumulate(parts, lr, towerSteps)
+	if err != nil {
+		return nil, err
+	}
+	f := &flight{make(chan landing, 1)}
+	f.landed <- landing{result: r, at: time.Now()}
+	return f, nil
+}
+
+// accumulate is stepAll of more batches than one.
+func (e *engine) accumulate(parts [][]feed, lr float64, towerSteps []int) (result, error) {
 	layout := slices.Clone(parts[0])
 	key := feedsKey(layout)
+	if err := e.placeAll(layout); err != nil {
+		return result{}, err
+	}
 	embed, err := e.compiled("embed|"+key, func() (*program, error) {
 		return e.program(e.inputs(parts[0]), func(_ *model.Scope, in []*Node) []*Node { return e.forward(layout, in) })
 	})
@@ -75,14 +100,20 @@ func (e *engine) stepAll(parts [][]feed, lr float64, towerSteps []int) (result, 
 	if err != nil {
 		return result{}, err
 	}
-	embedded := make([][][]float32, len(parts)) // by batch and feed, [rows of the batch, dim]
+	made := make([][]*tensors.Tensor, len(parts)) // all are given to the device before the first is read
 	for j, feeds := range parts {
-		out, err := embed.call(e.inputs(feeds))
-		if err != nil {
+		if made[j], err = embed.call(e.inputs(feeds)); err != nil {
 			return result{}, fmt.Errorf("embedding of %s: %w", key, err)
 		}
+	}
+	embedded := make([][][]float32, len(parts)) // by batch and feed, [rows of the batch, dim]
+	for j, out := range made {
 		for _, t := range out {
-			embedded[j] = append(embedded[j], tensors.MustCopyFlatData[float32](t))
+			v, err := tensors.CopyFlatData[float32](t)
+			if err != nil {
+				return result{}, fmt.Errorf("embedding of %s: %w", key, err)
+			}
+			embedded[j] = append(embedded[j], v)
 			t.FinalizeAll()
 		}
 	}
@@ -104,7 +135,11 @@ func (e *engine) stepAll(parts [][]feed, lr float64, towerSteps []int) (result, 
 		}
 		for _, t := range out {
 			if j == 0 {
-				r.losses = append(r.losses, tensors.ToScalar[float32](t))
+				v, err := tensors.CopyFlatData[float32](t)
+				if err != nil {
+					return result{}, fmt.Errorf("gradient of %s: %w", key, err)
+				}
+				r.losses = append(r.losses, v...)
 			}
 			t.FinalizeAll()
 		}
@@ -113,6 +148,7 @@ func (e *engine) stepAll(parts [][]feed, lr float64, towerSteps []int) (result, 
 		return result{}, fmt.Errorf("update of %s: %w", key, err)
 	}
 	r.skipped = e.scaling.lost(r.gradNorm)
+	r.scales = e.scales(layout)
 	return r, nil
 }
 

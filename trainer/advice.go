@@ -35,9 +35,10 @@ type Change struct {
 
 // The thresholds of the rules.
 const (
-	historyEpochs = 10 // epochs that the state remembers
+	historyEpochs = swingWindow * swingSteps // that the state remembers
 
-	swingWindow = 5    // epochs
+	swingWindow = 5    // means of losses, of an epoch each or of as many as have swingSteps
+	swingSteps  = 10   // of fewer the mean follows the batches
 	swingShare  = 0.10 // of the window's lowest mean
 	calmRate    = 3e-5
 	calmClip    = 1.0
@@ -49,7 +50,8 @@ const (
 	moreDropPath, moreNoise = 0.1, 0.1
 	mostDropPath            = 0.5
 
-	stalledShare  = 0.01 // of a loss over the remembered epochs
+	stalledEpochs = 10
+	stalledShare  = 0.01 // of a loss over those epochs
 	stalledFactor = 1.5
 	mostWeight    = 4
 
@@ -82,8 +84,13 @@ func (s *state) advise(c *configs.Config, p *pairing, e *engine, ev *Evaluation)
 		h := s.History[pr.name]
 		// Losses below a twentieth of guessing's are learnt: their swings are noise.
 		guess := math.Log(float64(pr.rows()))
-		if n := len(h); settled && n >= swingWindow && !restarts(&c.Train, s.Epoch, swingWindow) && !s.hardened(swingWindow) {
-			window := h[n-swingWindow:]
+		each := (swingSteps + pr.perEpoch - 1) / max(1, pr.perEpoch) // epochs of a mean
+		epochs := swingWindow * each
+		if n := len(h); settled && n >= epochs && !restarts(&c.Train, s.Epoch, epochs) && !s.hardened(epochs) {
+			var window []float64
+			for part := range slices.Chunk(h[n-epochs:], each) {
+				window = append(window, mean(part))
+			}
 			low, swing := window[0], 0.0
 			for _, v := range window[1:] {
 				swing = max(swing, (v-low)/low)
@@ -97,27 +104,28 @@ func (s *state) advise(c *configs.Config, p *pairing, e *engine, ev *Evaluation)
 				if c.Train.Clip == 0 || c.Train.Clip > calmClip {
 					changes = append(changes, Change{Key: "train.clip", From: c.Train.Clip, To: calmClip})
 				}
-				add("swing "+pr.name, "loss-swings", fmt.Sprintf("%s: the loss rose by %.0f %% within %d epochs", pr.name, 100*swing, swingWindow),
+				add("swing "+pr.name, "loss-swings", fmt.Sprintf("%s: the loss rose by %.0f %% within %d epochs", pr.name, 100*swing, epochs),
 					"a learning rate of 3e-5 and clipping at 1.0 steady it (auto-tune halves the rate, down to that)", changes...)
 			}
 		}
-		if n := len(h); settled && n >= historyEpochs && len(p.pairs) > 1 {
+		if h := h[max(0, len(h)-stalledEpochs):]; settled && len(h) == stalledEpochs && len(p.pairs) > 1 {
 			// Down to guessing's a loss falls without anything being learnt.
 			from := min(h[0], guess)
 			fall := (from - slices.Min(h[1:])) / from
 			others := false
 			for _, q := range p.pairs {
-				if o := s.History[q.name]; q != pr && len(o) >= historyEpochs && (o[0]-o[len(o)-1])/o[0] > 5*stalledShare {
+				o := s.History[q.name]
+				if o = o[max(0, len(o)-stalledEpochs):]; q != pr && len(o) == stalledEpochs && (o[0]-o[len(o)-1])/o[0] > 5*stalledShare {
 					others = true
 				}
 			}
 			w := c.Train.LossWeights.Of(pr.other.String())
-			if fall < stalledShare && others && h[n-1] > guess/2 {
+			if fall < stalledShare && others && h[len(h)-1] > guess/2 {
 				var changes []Change
 				if *w < mostWeight {
 					changes = append(changes, Change{Key: "train.loss_weights." + pr.other.String(), From: *w, To: min(mostWeight, *w*stalledFactor)})
 				}
-				add("stalled "+pr.name, "loss-stalled", fmt.Sprintf("%s: the loss stands at %.3f (guessing has %.3f) while others fall", pr.name, h[n-1], guess),
+				add("stalled "+pr.name, "loss-stalled", fmt.Sprintf("%s: the loss stands at %.3f (guessing has %.3f) while others fall", pr.name, h[len(h)-1], guess),
 					"more weight on this pair; look at its data, too: wrong pairs stall like this", changes...)
 			}
 		}
@@ -159,6 +167,14 @@ func (s *state) advise(c *configs.Config, p *pairing, e *engine, ev *Evaluation)
 		}
 	}
 	return out
+}
+
+func mean(v []float64) float64 {
+	sum := 0.0
+	for _, x := range v {
+		sum += x
+	}
+	return sum / float64(len(v))
 }
 
 // restarts reports whether a cosine began anew within the last epochs, when losses rise by design.

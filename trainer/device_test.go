@@ -6,8 +6,10 @@ import (
 	"math"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/gomlx/compute"
+	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"prep/internal/sample"
@@ -122,4 +124,55 @@ func TestDevicesAgree(t *testing.T) {
 		worst = max(worst, d)
 	}
 	t.Logf("losses of %d steps: %v; weights differ by at most %.2g", steps, a.losses[steps-1], worst)
+}
+
+// An XLA device is given a computation and not waited for: what it makes is read, or given to the next one, when it is
+// there.
+func TestDevicesAreNotWaitedFor(t *testing.T) {
+	if testDevice() == "cpu" {
+		t.Skip("PREP_TEST_DEVICE names no XLA device (scripts/fetch_cpu_plugin.sh gets one)")
+	}
+	backend := testBackend(t, testDevice())
+	defer backend.Finalize()
+	const side = 512
+	x, err := NewExec(backend, func(x *Node) *Node {
+		y := x
+		for range 20 {
+			y = MulScalar(product(y, x), 1.0/side)
+		}
+		return y
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Finalize()
+	ones := tensors.FromScalarAndDimensions(float32(1), side, side)
+	defer ones.FinalizeAll()
+	var given, read time.Duration
+	for range 2 { // the first compiles
+		began := time.Now()
+		y, err := x.Call1(ones)
+		if err != nil {
+			t.Fatal(err)
+		}
+		z, err := x.Call1(y) // of what is not there yet
+		if err != nil {
+			t.Fatal(err)
+		}
+		y.FinalizeAll()
+		given = time.Since(began)
+		v, err := tensors.CopyFlatData[float32](z)
+		if err != nil {
+			t.Fatal(err)
+		}
+		z.FinalizeAll()
+		read = time.Since(began)
+		if v[0] != 1 || v[len(v)-1] != 1 {
+			t.Fatalf("the product of matrices of ones is %g, %g", v[0], v[len(v)-1])
+		}
+	}
+	if given > read/2 {
+		t.Errorf("two computations were given after %s, of which the results were there after %s", given, read)
+	}
+	t.Logf("given after %s, read after %s", given, read)
 }

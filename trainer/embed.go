@@ -143,7 +143,7 @@ func embedRows(ctx context.Context, o EmbedOptions, rows Rows) (*Embedded, error
 // embedModality takes one modality of the rows through its tower, in batches of one shape: a batch that is
 // not full is filled up with repetitions, whose vectors are dropped.
 func (p *pairing) embedModality(ctx context.Context, o EmbedOptions, backend compute.Backend, f *WeightFile, m sample.Modality, rows []int, put func(string, []float32) error, progress func(int), x *Embedded) error {
-	e, err := openEngine(o.Model, configs.Train{Precision: o.Precision}, engineOptions{backend: backend, shared: true, towers: []*towerSpec{towerOf(m)}, from: f, init: o.Init, log: o.Log})
+	e, err := openEngine(o.Model, configs.Train{Precision: o.Precision}, engineOptions{backend: backend, shared: true, towers: []*towerSpec{towerOf(m)}, still: true, from: f, init: o.Init, log: o.Log})
 	if err != nil {
 		return err
 	}

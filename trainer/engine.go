@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
@@ -43,6 +44,8 @@ type engine struct {
 	stage   int             // of the recipe: it decides which weights move
 	resting map[string]bool // the towers of which none does
 	moved   map[string]bool // the towers that were updated since the epoch's record was written
+	placed  map[string]bool // the towers whose weights are on the device
+	still   bool            // nothing will ever move
 	log     func(string)
 
 	mesh *mesh // nil: one device
@@ -59,6 +62,7 @@ type engineOptions struct {
 	from    *WeightFile  // nil: every weight is drawn
 	init    Init         // how strictly the file must fit
 	any     bool         // its values need not be finite
+	still   bool         // for values alone: nothing will ever move
 	backend compute.Backend
 	shared  bool // the backend is not the engine's to close
 	devices int  // 0 is 1
@@ -119,7 +123,7 @@ func openEngine(m configs.Model, t configs.Train, o engineOptions) (*engine, err
 	if o.log == nil {
 		o.log = func(string) {}
 	}
-	e := &engine{train: t, model: m, backend: o.backend, shared: o.shared, store: model.NewStore(), moved: map[string]bool{}, log: o.log, steps: map[string]*program{}, encoders: map[string]*model.Exec{}}
+	e := &engine{train: t, model: m, backend: o.backend, shared: o.shared, store: model.NewStore(), moved: map[string]bool{}, placed: map[string]bool{}, still: o.still, log: o.log, steps: map[string]*program{}, encoders: map[string]*model.Exec{}}
 	e.inPlace = !device.IsXLA(o.backend)
 	e.net = &network{config: &e.model, store: e.store, recompute: t.Recompute, adapters: map[string]*adapter{}}
 	var err error
@@ -176,8 +180,8 @@ func (e *engine) begin(all []Weight, o engineOptions) error {
 			}
 			e.net.causal = isCausal(mask)
 		}
-		if e.mesh == nil { // a mesh deals the values out itself
-			if err := value.ToDevice(e.backend, 0); err != nil { // or the first step makes a second copy beside this one
+		if e.inPlace { // to other devices place brings what is needed there
+			if err := value.ToDevice(e.backend, 0); err != nil {
 				return fmt.Errorf("%s: %w", w.Name, err)
 			}
 		}
@@ -190,8 +194,7 @@ func (e *engine) begin(all []Weight, o engineOptions) error {
 	if err := e.addAdapters(); err != nil {
 		return err
 	}
-	e.enter(0)
-	return nil
+	return e.enter(0)
 }
 
 type firstValue struct {
@@ -250,12 +253,13 @@ func (e *engine) close() {
 }
 
 // enter makes a stage of the recipe the present one.
-func (e *engine) enter(stage int) {
+func (e *engine) enter(stage int) error {
 	e.stage, e.resting = stage, map[string]bool{}
 	for _, t := range towers {
-		e.resting[t.name] = len(e.trainedIn(t, stage)) == 0
+		e.resting[t.name] = e.still || len(e.trainedIn(t, stage)) == 0
 	}
 	e.forget()
+	return e.displace()
 }
 
 // trained lists the weights of a tower that have gradients in the present stage.
@@ -341,9 +345,29 @@ type feed struct {
 // result is what a step reports.
 type result struct {
 	losses   []float32 // one for each modality beside the hub
+	scales   []float64 // the logit scales of those modalities after the step
 	gradNorm float32   // global, before clipping
 	skipped  bool      // nothing was updated, because float16 did not hold the gradient
 }
+
+// A flight is a step that was given to the device and may still be computed.
+type flight struct {
+	landed chan landing // once
+}
+
+// A landing is the end of a step.
+type landing struct {
+	result
+	err error
+	at  time.Time
+}
+
+// land waits for the step's end.
+func (f *flight) land() landing { return <-f.landed }
+
+// overlaps reports whether a step may be given to the device before the one before has ended. The factor of a float16
+// loss depends on how that went.
+func (e *engine) overlaps() bool { return !e.inPlace && e.scaling == nil }
 
 // ahead copies a feed to the device, while the device still computes the step before. The tensors keep their values on
 // the host too.
@@ -373,12 +397,25 @@ func feedsKey(feeds []feed) string {
 // step makes one update from a batch: feeds[0] is the hub, each other feed a modality beside it, in the
 // same order of samples. towerSteps counts, for each feed's tower, the updates it has had, this one included.
 func (e *engine) step(feeds []feed, lr float64, towerSteps []int) (result, error) {
+	f, err := e.start(feeds, lr, towerSteps)
+	if err != nil {
+		return result{}, err
+	}
+	l := f.land()
+	return l.result, l.err
+}
+
+// start begins step, which on XLA only gives it to the device: its weights may be another step's at once.
+func (e *engine) start(feeds []feed, lr float64, towerSteps []int) (*flight, error) {
 	key := feedsKey(feeds)
 	rates := e.rates(lr, towerSteps)
 	args := append([]placed{whole(rates)}, e.inputs(feeds)...)
 	run, ok := e.steps[key]
 	if !ok {
 		var err error
+		if err = e.placeAll(feeds); err != nil {
+			return nil, err
+		}
 		e.addMoments(feeds)
 		layout := slices.Clone(feeds)
 		run, err = e.program(args, func(_ *model.Scope, in []*Node) []*Node {
@@ -386,40 +423,65 @@ func (e *engine) step(feeds []feed, lr float64, towerSteps []int) (result, error
 			losses, total := e.losses(layout, in[1:])
 			weights, tower, grads := e.gradients(layout, total, rates)
 			out := append(losses, e.update(weights, tower, grads, rates)...)
-			if !e.inPlace {
-				return []*Node{figures(out)}
+			if e.inPlace {
+				return out
 			}
-			return out
+			for _, f := range layout[1:] {
+				out = append(out, e.store.GetVariable(variablePath(towerOf(f.modality).scaleName())).NodeValue(total.Graph()))
+			}
+			return []*Node{figures(out)}
 		})
 		if err != nil {
-			return result{}, fmt.Errorf("building the step %s: %w", key, err)
+			return nil, fmt.Errorf("building the step %s: %w", key, err)
 		}
 		e.steps[key] = run
 	}
 	out, err := run.call(args)
 	if err != nil {
-		return result{}, fmt.Errorf("step %s: %w", key, err)
+		return nil, fmt.Errorf("step %s: %w", key, err)
 	}
-	var r result
+	f := &flight{make(chan landing, 1)}
 	pairs := len(feeds) - 1
 	if !e.inPlace {
-		defer out[0].FinalizeAll()
-		v, err := tensors.CopyFlatData[float32](out[0])
-		if err != nil {
-			return result{}, fmt.Errorf("step %s: %w", key, err)
-		}
-		return result{losses: v[:pairs], gradNorm: v[pairs], skipped: e.scaling.lost(v[pairs])}, nil
+		go func() {
+			defer out[0].FinalizeAll()
+			l := landing{}
+			v, err := tensors.CopyFlatData[float32](out[0])
+			if err != nil {
+				l.err = fmt.Errorf("step %s: %w", key, err)
+			} else {
+				l.result = result{losses: v[:pairs], gradNorm: v[pairs], skipped: e.scaling.lost(v[pairs])}
+				for _, log := range v[pairs+1:] {
+					l.scales = append(l.scales, scaleOf(log))
+				}
+			}
+			l.at = time.Now()
+			f.landed <- l
+		}()
+		return f, nil
 	}
+	var r result
 	for _, t := range out[:pairs] {
 		r.losses = append(r.losses, tensors.ToScalar[float32](t))
 		t.FinalizeAll()
 	}
 	weights, tower := e.reached(feeds)
 	if r.gradNorm, err = e.updated(weights, tower, rates, out[pairs:]); err != nil {
-		return result{}, fmt.Errorf("update of %s: %w", key, err)
+		return nil, fmt.Errorf("update of %s: %w", key, err)
 	}
 	r.skipped = e.scaling.lost(r.gradNorm)
-	return r, nil
+	r.scales = e.scales(feeds)
+	f.landed <- landing{result: r, at: time.Now()}
+	return f, nil
+}
+
+// scales are the logit scales of the feeds beside the hub.
+func (e *engine) scales(feeds []feed) []float64 {
+	var out []float64
+	for _, f := range feeds[1:] {
+		out = append(out, e.logitScale(towerOf(f.modality)))
+	}
+	return out
 }
 
 // figures puts scalars into one vector: from a GPU each result costs a transfer of its own.
@@ -540,7 +602,10 @@ func (e *engine) outputs(m sample.Modality, x *tensors.Tensor) ([]float32, error
 	key := m.String()
 	run, ok := e.encoders[key]
 	if !ok {
-		var err error
+		err := e.place(towerOf(m))
+		if err != nil {
+			return nil, err
+		}
 		run, err = model.NewExec(e.backend, e.store, func(_ *model.Scope, x *Node) *Node {
 			t, x := towerOf(m), normalise(m, x)
 			if m == sample.Audio && x.Rank() == 5 || m == sample.Video && x.Rank() == 6 {
@@ -576,9 +641,11 @@ func normaliseRows(v []float32, width int) {
 
 // logitScale is a tower's scale now.
 func (e *engine) logitScale(t *towerSpec) float64 {
-	v := e.store.GetVariable(variablePath(t.scaleName())).MustValue()
-	return min(math.Exp(float64(tensors.ToScalar[float32](v))), maxLogitScale)
+	return scaleOf(tensors.ToScalar[float32](e.store.GetVariable(variablePath(t.scaleName())).MustValue()))
 }
+
+// scaleOf is the logit scale whose logarithm is stored.
+func scaleOf(log float32) float64 { return min(math.Exp(float64(log)), maxLogitScale) }
 
 // masks draws the noise of one tower for a batch: for each sample and residual branch 0 or 1/keep, keyed by
 // the sample (or, in the mode that drops positions for the whole batch, by the batch's first sample). The

@@ -74,7 +74,15 @@ func (n *network) value(g *Graph, format string, args ...any) *Node {
 	return v.NodeValue(g)
 }
 
-// In mixed precision (Micikevicius et al. 2018) weights stay float32. What goes from one product to the next is
+// matrix is value for a matrix that a product of the trunk reads: rounded already where it rests on the device so.
+func (n *network) matrix(g *Graph, format string, args ...any) *Node {
+	if v := n.store.GetVariable(narrowPath(fmt.Sprintf(format, args...))); v != nil {
+		return v.NodeValue(g)
+	}
+	return n.value(g, format, args...)
+}
+
+// In mixed precision (Micikevicius et al. 2018) weights that move stay float32. What goes from one product to the next is
 // narrow; norms, softmax, GELU, additions and everything behind the trunk are computed wide, from narrow values
 // and to narrow values, which costs no memory where a compiler fuses them.
 
@@ -238,8 +246,8 @@ func (n *network) block(t *towerSpec, i int, h *Node, batch int, r noise) *Node 
 
 // perceptron is gelu(x W1' + b1) W2' + b2 of rows.
 func (n *network) perceptron(x *Node, prefix string) *Node {
-	y := n.product(x, n.value(x.Graph(), "%s.fc1.weight", prefix))
-	y = n.product(n.gelu(y, prefix+".fc1.bias"), n.value(x.Graph(), "%s.fc2.weight", prefix))
+	y := n.product(x, n.matrix(x.Graph(), "%s.fc1.weight", prefix))
+	y = n.product(n.gelu(y, prefix+".fc1.bias"), n.matrix(x.Graph(), "%s.fc2.weight", prefix))
 	return n.biased(y, prefix+".fc2.bias")
 }
 
@@ -274,12 +282,12 @@ func (n *network) attention(t *towerSpec, prefix string, x *Node, b int) *Node {
 	length, w := x.Shape().Dimensions[0]/b, x.Shape().Dimensions[1]
 	heads := t.config(n.config).Heads
 	d := w / heads
-	qkv := n.biased(n.product(x, n.value(g, "%s.in_proj_weight", prefix)), prefix+".in_proj_bias")
+	qkv := n.biased(n.product(x, n.matrix(g, "%s.in_proj_weight", prefix)), prefix+".in_proj_bias")
 	part := func(i int) *Node { return Reshape(Slice(qkv, AxisRange(), AxisRange(i*w, (i+1)*w)), b, length, w) }
 	// extra is a learned key or value of no token, the last.
 	extra := func(name string) *Node { return n.narrow(BroadcastToDims(n.value(g, "%s.%s", prefix, name), b, 1, w)) }
 	project := func(out *Node) *Node {
-		return n.biased(n.product(Reshape(out, b*length, w), n.value(g, "%s.out_proj.weight", prefix)), prefix+".out_proj.bias")
+		return n.biased(n.product(Reshape(out, b*length, w), n.matrix(g, "%s.out_proj.weight", prefix)), prefix+".out_proj.bias")
 	}
 	if n.flash && flashFits(d) && (t.stem != stemTokens || n.causal) {
 		q, k, v := part(0), part(1), part(2)

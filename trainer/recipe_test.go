@@ -178,7 +178,7 @@ func TestFreezeAndLoRA(t *testing.T) {
 func TestAdvice(t *testing.T) {
 	c := small(t)
 	c.Train.Schedule.WarmupEpochs, c.Train.Schedule.RestartEpochs, c.Train.HeldOut = 0, 100, 0
-	rows := bare(12, sample.Image, sample.Text, sample.Audio)
+	rows := bare(60, sample.Image, sample.Text, sample.Audio) // ten steps an epoch
 	p, err := newPairing(rows, c.Train, c.Model.Vocab)
 	if err != nil {
 		t.Fatal(err)
@@ -243,6 +243,49 @@ func TestAdvice(t *testing.T) {
 		}
 		if again := st.advise(&c, p, e, tc.ev); len(again) > 0 {
 			t.Errorf("%s: the same advice again: %v", tc.name, again)
+		}
+	}
+}
+
+// Where an epoch has few steps its mean follows the batches: swings are looked for in means of ten steps and more.
+func TestAdviceOfShortEpochs(t *testing.T) {
+	c := small(t)
+	c.Train.Schedule.WarmupEpochs, c.Train.Schedule.RestartEpochs, c.Train.HeldOut = 0, 100, 0
+	e, err := newEngine(c.Model, c.Train)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.close()
+	noisy := func(level func(epoch int) float64) []float64 { // a fifth up and down from one epoch to the next
+		var h []float64
+		for i := range historyEpochs {
+			h = append(h, level(i)*(1+0.2*float64(i%2)))
+		}
+		return h
+	}
+	for _, tc := range []struct {
+		name    string
+		items   int
+		history []float64
+		want    bool
+	}{
+		{"one step", 6, noisy(func(int) float64 { return 1.5 }), false},
+		{"one step, and falling", 6, noisy(func(i int) float64 { return 1.7 - 0.01*float64(i) }), false},
+		{"one step, and rising at last", 6, noisy(func(i int) float64 { return []float64{1.6, 1.5, 1.4, 1.3, 1.5}[i/10] }), true},
+		{"one step, five epochs", 6, []float64{1.2, 1.5, 1.2, 1.5, 1.2}, false},
+		{"four steps", 24, noisy(func(int) float64 { return 1.5 })[:15], false},
+		{"four steps, and rising", 24, []float64{1.4, 1.4, 1.4, 1.3, 1.2, 1.3, 1.2, 1.2, 1.2, 1.2, 1.2, 1.2, 1.5, 1.4, 1.4}, true},
+		{"ten steps", 60, []float64{1.2, 1.5, 1.2, 1.5, 1.2}, true},
+	} {
+		p, err := newPairing(bare(tc.items, sample.Image, sample.Text), c.Train, c.Model.Vocab)
+		if err != nil {
+			t.Fatal(err)
+		}
+		st := newState(c)
+		st.Epoch, st.History = len(tc.history), map[string][]float64{"image-text": tc.history}
+		advice := st.advise(&c, p, e, nil)
+		if got := len(advice) == 1 && advice[0].Rule == "loss-swings"; got != tc.want || len(advice) > 1 {
+			t.Errorf("%s: %v, want swings: %t", tc.name, advice, tc.want)
 		}
 	}
 }

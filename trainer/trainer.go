@@ -407,23 +407,90 @@ func run(ctx context.Context, o Options, c configs.Config, rows Rows, ids ...dat
 	}
 	passOver()
 	now, _, _ := c.Train.StageOf(min(st.Epoch, c.Train.Epochs-1))
-	e.enter(now)
+	if err := e.enter(now); err != nil {
+		return nil, err
+	}
 	start()
 	defer func() { stop() }()
 
 	var speed pace
 	var last *Evaluation
+	var ended time.Time // the step before
+	// record takes down a step that has ended.
+	record := func(s *step) error {
+		l := s.land()
+		if l.err != nil {
+			return l.err
+		}
+		b, loss := s.batch, float64(l.losses[0])
+		m := stepMetric{Kind: "step", Pair: b.pair.name, Loss: loss, LearningRate: s.rate, Epoch: b.epoch + 1, Step: s.number, Scale: l.scales[0]}
+		if st.LossScale != nil {
+			m.LossScale = st.LossScale.Scale
+			if l.skipped {
+				st.withdraw(e, b.parts[0])
+			}
+			if on := st.LossScale.update(l.skipped); l.skipped && on && !math.IsNaN(loss) && !math.IsInf(loss, 0) {
+				o.Log(fmt.Sprintf("step %d: the gradient overflows float16 at a loss scale of %g: skipped, going on at %g", s.number, m.LossScale, st.LossScale.Scale))
+				l.gradNorm = 0
+			}
+			m.SkippedSteps = st.LossScale.Skipped
+		}
+		m.GradNorm = float64(l.gradNorm)
+		if math.IsNaN(loss) || math.IsInf(loss, 0) || math.IsNaN(m.GradNorm) || math.IsInf(m.GradNorm, 0) {
+			return dir.diverged(b, s.number, s.rate, loss, l.gradNorm, afterDivergence(&c.Train, checkpoint))
+		}
+		p.free(b)
+		speed.count(len(b.rows), l.at.Sub(later(s.asked, ended)), s.wait, s.compiled)
+		ended = l.at
+		st.count(b.pair.name, loss)
+		s.event = Event{Epoch: m.Epoch, Epochs: c.Train.Epochs, Step: m.Step, Steps: steps, EpochStep: b.position + 1, EpochSteps: p.stepsIn(b.epoch),
+			Pair: m.Pair, Loss: loss, Losses: st.means(), LearningRate: m.LearningRate, GradNorm: m.GradNorm, LossScale: m.LossScale, SkippedSteps: m.SkippedSteps}
+		s.event.SamplesPerSecond, s.event.Wait = speed.rates()
+		m.SamplesPerSecond, m.Wait = round(s.event.SamplesPerSecond), round(s.event.Wait)
+		st.Position++
+		return dir.step(m)
+	}
+	// Where steps overlap under is the one that the device still computes while the next batch is got and given to it.
+	var under *step
+	landUnder := func() error {
+		s := under
+		if under = nil; s == nil {
+			return nil
+		}
+		if err := record(s); err != nil {
+			return err
+		}
+		o.Progress(s.event)
+		return nil
+	}
+	defer func() {
+		if under != nil { // an error has ended the training; nothing is closed under the device
+			under.land()
+		}
+	}()
 	for st.Epoch < c.Train.Epochs {
-		asked := time.Now()
-		var b loaded
+		s := &step{asked: time.Now()}
 		if ctx.Err() == nil {
 			select {
-			case b = <-batches:
+			case s.loaded = <-batches:
 			case <-ctx.Done():
 			}
 		}
-		wait := time.Since(asked)
+		s.wait = time.Since(s.asked)
+		if under != nil {
+			// What was waited for while the device computed cost nothing.
+			select {
+			case l := <-under.landed:
+				s.wait = min(s.wait, time.Since(l.at))
+				under.landed <- l
+			default:
+				s.wait = 0
+			}
+		}
 		if ctx.Err() != nil {
+			if err := landUnder(); err != nil {
+				return nil, err
+			}
 			if st.Step == 0 {
 				return summary(), context.Canceled
 			}
@@ -432,46 +499,35 @@ func run(ctx context.Context, o Options, c configs.Config, rows Rows, ids ...dat
 			}
 			return summary(), context.Canceled
 		}
-		if b.err != nil {
-			return nil, b.err
+		if s.err != nil {
+			if err := landUnder(); err != nil {
+				return nil, err
+			}
+			return nil, s.err
 		}
+		b := s.batch
 		perEpoch := p.stepsIn(b.epoch)
 		_, within, factor := c.Train.StageOf(b.epoch)
-		lr := factor * learningRate(&c.Train, float64(within)+float64(b.position)/float64(perEpoch))
+		s.rate = factor * learningRate(&c.Train, float64(within)+float64(b.position)/float64(perEpoch))
 		towerSteps := st.advance(e, b.parts[0])
+		s.number = st.Step
 		programs := e.programs
-		r, err := e.stepAll(b.parts, lr, towerSteps)
-		if err != nil {
+		if s.flight, err = e.startAll(b.parts, s.rate, towerSteps); err != nil {
+			return nil, errors.Join(landUnder(), err)
+		}
+		s.compiled = e.programs > programs
+		if err := landUnder(); err != nil {
+			s.land()
 			return nil, err
 		}
-		loss := float64(r.losses[0])
-		m := stepMetric{Kind: "step", Pair: b.pair.name, Loss: loss, LearningRate: lr}
-		if st.LossScale != nil {
-			m.LossScale = st.LossScale.Scale
-			if r.skipped {
-				st.withdraw(e, b.parts[0])
-			}
-			if on := st.LossScale.update(r.skipped); r.skipped && on && !math.IsNaN(loss) && !math.IsInf(loss, 0) {
-				o.Log(fmt.Sprintf("step %d: the gradient overflows float16 at a loss scale of %g: skipped, going on at %g", st.Step, m.LossScale, st.LossScale.Scale))
-				r.gradNorm = 0
-			}
-			m.SkippedSteps = st.LossScale.Skipped
+		if e.overlaps() && b.position+1 < perEpoch {
+			under = s
+			continue
 		}
-		if math.IsNaN(loss) || math.IsInf(loss, 0) || math.IsNaN(float64(r.gradNorm)) || math.IsInf(float64(r.gradNorm), 0) {
-			return nil, dir.diverged(b.batch, st.Step, lr, loss, r.gradNorm, afterDivergence(&c.Train, checkpoint))
-		}
-		p.free(b.batch)
-		speed.count(len(b.rows), time.Since(asked), wait, e.programs > programs)
-		st.count(b.pair.name, loss)
-		ev := Event{Epoch: b.epoch + 1, Epochs: c.Train.Epochs, Step: st.Step, Steps: steps, EpochStep: b.position + 1, EpochSteps: perEpoch,
-			Pair: b.pair.name, Loss: loss, Losses: st.means(), LearningRate: lr, GradNorm: float64(r.gradNorm), LossScale: m.LossScale, SkippedSteps: m.SkippedSteps}
-		ev.SamplesPerSecond, ev.Wait = speed.rates()
-		m.Epoch, m.Step, m.GradNorm, m.Scale = ev.Epoch, ev.Step, ev.GradNorm, e.logitScale(towerOf(b.pair.other))
-		m.SamplesPerSecond, m.Wait = round(ev.SamplesPerSecond), round(ev.Wait)
-		if err := dir.step(m); err != nil {
+		if err := record(s); err != nil {
 			return nil, err
 		}
-		st.Position++
+		ev := s.event
 		if st.Position == perEpoch {
 			if err := dir.epoch(e, ev); err != nil {
 				return nil, ranAway(err)
@@ -519,8 +575,7 @@ func run(ctx context.Context, o Options, c configs.Config, rows Rows, ids ...dat
 			}
 			if stage != e.stage {
 				changed = true
-				e.enter(stage)
-				if err := e.resetMoments(); err != nil {
+				if err := errors.Join(e.enter(stage), e.resetMoments()); err != nil {
 					return nil, err
 				}
 				clear(st.TowerSteps)
@@ -636,6 +691,25 @@ func (s *Summary) fill(p *pairing, ev *Evaluation) {
 		r.R1, r.R1Reverse, r.R5, r.R10, r.MedianRank = m.Forward.R1, m.Back.R1, m.Forward.R5, m.Forward.R10, m.Forward.MedianRank
 		s.Pairs[pr.name] = r
 	}
+}
+
+// A step of the training, from the request for its batch to its end.
+type step struct {
+	loaded
+	*flight
+	number   int     // in the run, counted from 1
+	rate     float64 // of learning
+	asked    time.Time
+	wait     time.Duration // for the batch, while there was nothing to compute
+	compiled bool
+	event    Event // once it has ended
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // A pace is how fast steps are taken: evaluations and checkpoints are no part of it, nor are steps that are

@@ -31,6 +31,7 @@ func openXLA(path string, tf32 bool) (compute.Backend, error) {
 	if err != nil {
 		return nil, err
 	}
+	unwait(plain)
 	return xla.New(fmt.Sprintf("%s,shared_buffers=false,tf32=%t", plain, tf32))
 }
 
