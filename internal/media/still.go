@@ -61,22 +61,54 @@ func (t *Tools) decodeHEIF(ctx context.Context, data []byte, o picture.Options) 
 	if t.FFmpeg == "" {
 		return nil, info, needsFFmpeg(info.Format, "ffmpeg", "the picture")
 	}
-	colour := h.Canvas(3)
-	s := stills{tools: t, format: info.Format}
-	s.add(h.Colour, yuvToRGB(h.Colour), "ppm", func(tile *vision.Picture) error { return h.Place(h.Colour, colour, tile) })
-	var alpha *vision.Picture
+	colour, alpha, err := t.decodeParts(ctx, h)
+	if err != nil {
+		return nil, info, err
+	}
+	return h.Finish(colour, alpha, o)
+}
+
+// decodeParts decodes the whole colours and opacity of a picture, the latter nil for none.
+func (t *Tools) decodeParts(ctx context.Context, h *picture.HEIF) (colour, alpha *vision.Picture, err error) {
+	var planes picture.Planes
+	s := stills{tools: t, format: h.Info.Format}
+	wantRGB := false
+	switch {
+	case h.Colour == nil:
+		colour = h.Background()
+		for _, layer := range h.Layers {
+			c, a, err := t.decodeParts(ctx, layer.HEIF)
+			if err != nil {
+				return nil, nil, err
+			}
+			if err := layer.Lay(colour, c, a); err != nil {
+				return nil, nil, err
+			}
+		}
+	case h.Colour.AsPlanes():
+		planes = h.CanvasPlanes(h.Colour)
+		s.addPlanes(h.Colour, func(r *bufio.Reader) error { return h.ReadTiles(h.Colour, r, planes) })
+	default:
+		colour, wantRGB = h.Canvas(3), h.Colour.Matrix == 0
+		s.add(h.Colour, yuvToRGB(h.Colour), "ppm", func(tile *vision.Picture) error { return h.Place(h.Colour, colour, tile) })
+	}
 	if h.Alpha != nil {
 		alpha = h.Canvas(1)
 		// Opacity is the luma, whatever range it is said to have, as libheif takes it.
 		s.add(h.Alpha, "extractplanes=y,format=gray", "pgm", func(tile *vision.Picture) error { return h.Place(h.Alpha, alpha, tile) })
 	}
-	if err := s.run(ctx, h.Colour.Matrix == 0); err != nil {
-		if ctx.Err() != nil {
-			err = ctx.Err()
+	if len(s.streams) > 0 {
+		if err := s.run(ctx, wantRGB); err != nil {
+			if ctx.Err() != nil {
+				err = ctx.Err()
+			}
+			return nil, nil, err
 		}
-		return nil, info, err
 	}
-	return h.Finish(colour, alpha, o)
+	if colour == nil {
+		colour = h.Colour.RGB(planes)
+	}
+	return colour, alpha, nil
 }
 
 // yuvToRGB is the conversion of colours with what the file says of them: chroma to the full size first, as the
@@ -144,18 +176,41 @@ type stills struct {
 	format  string // for messages
 	streams []*picture.HEIFStream
 	outputs []string // arguments
-	take    []func(*vision.Picture) error
+	read    []func(*bufio.Reader) error
 }
 
+// add has a stream decoded to PPM or PGM pictures.
 func (s *stills) add(stream *picture.HEIFStream, filter, encoder string, take func(*vision.Picture) error) {
+	s.addOutput(stream, []string{"-vf", filter, "-c:v", encoder, "-f", "image2pipe"}, func(r *bufio.Reader) error {
+		var spare []byte
+		for {
+			tile, err := readPNM(s.format, r, spare, framePixels(stream))
+			if err != nil || tile == nil {
+				return err
+			}
+			if err := take(tile); err != nil {
+				return err
+			}
+			spare = tile.Pix
+		}
+	})
+}
+
+// addPlanes has a stream decoded to its planes as they are, in YUV4MPEG2.
+func (s *stills) addPlanes(stream *picture.HEIFStream, read func(*bufio.Reader) error) {
+	s.addOutput(stream, []string{"-c:v", "wrapped_avframe", "-f", "yuv4mpegpipe"}, read)
+}
+
+func (s *stills) addOutput(stream *picture.HEIFStream, arguments []string, read func(*bufio.Reader) error) {
 	n := len(s.streams)
 	pipe := "pipe:1"
 	if n > 0 {
 		pipe = "pipe:" + strconv.Itoa(n+2)
 	}
-	s.outputs = append(s.outputs, "-map", fmt.Sprintf("%d:v:0", n), "-vf", filter, "-vsync", "passthrough", "-threads", "1", "-c:v", encoder, "-f", "image2pipe", pipe)
+	s.outputs = append(s.outputs, "-map", fmt.Sprintf("%d:v:0", n), "-vsync", "passthrough", "-threads", "1")
+	s.outputs = append(append(s.outputs, arguments...), pipe)
 	s.streams = append(s.streams, stream)
-	s.take = append(s.take, take)
+	s.read = append(s.read, read)
 }
 
 func (s *stills) run(ctx context.Context, wantRGB bool) error {
@@ -172,20 +227,7 @@ func (s *stills) run(ctx context.Context, wantRGB bool) error {
 	}
 	p := process{program: s.tools.FFmpeg, args: append(args, s.outputs...), limit: s.tools.timeLimit(), memory: s.tools.processBytes(),
 		outputs: len(s.streams), inputs: inputs}
-	text, err := p.run(ctx, func(i int, r io.Reader) error {
-		in := bufio.NewReaderSize(r, 1<<16)
-		var spare []byte
-		for {
-			tile, err := readPNM(s.format, in, spare, framePixels(s.streams[i]))
-			if err != nil || tile == nil {
-				return err
-			}
-			if err := s.take[i](tile); err != nil {
-				return err
-			}
-			spare = tile.Pix
-		}
-	})
+	text, err := p.run(ctx, func(i int, r io.Reader) error { return s.read[i](bufio.NewReaderSize(r, 1<<16)) })
 	switch {
 	case strings.Contains(text, "hardware accelerated AV1"), strings.Contains(text, "no decoder found for"), strings.Contains(text, "Decoding requested, but no decoder"):
 		return fault.Unsupportedf("unsupported_codec", "%s: this ffmpeg has no decoder of %s; install one that has (Debian's does), or convert the file to PNG first", s.format, s.streams[0].Codec)

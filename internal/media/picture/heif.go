@@ -21,9 +21,19 @@ type HEIF struct {
 	Colour *HEIFStream
 	Alpha  *HEIFStream // nil where the picture is opaque
 
+	// Layers are the pictures that an overlay is made of, Colour then being nil.
+	Layers []HEIFLayer
+	fill   [3]uint8 // below them
+
 	width, height int // as coded, before the steps
 	premultiplied bool
 	crop          image.Rectangle // of the coded picture, empty for all of it
+}
+
+// HEIFLayer is a picture that lies on an overlay's canvas, with its left upper corner there.
+type HEIFLayer struct {
+	*HEIF
+	left, top int
 }
 
 // HEIFStream is a coded picture as a stream that can be decoded by itself: one frame for each tile, row by
@@ -117,26 +127,37 @@ func ReadHEIF(data []byte, o Options) (*HEIF, error) {
 	if primary == nil || !primary.known {
 		return nil, f.corrupt("it names picture %d as its own, and has none of that number", f.primary)
 	}
+	return f.picture(f.primary, o, true)
+}
+
+// picture reads the item of a picture, which may be an overlay of others where overlay says so.
+func (f *heifFile) picture(id uint32, o Options, overlay bool) (*HEIF, error) {
 	h := &HEIF{Info: Info{Format: f.format, Decoder: "ffmpeg", Bits: 8}}
-	size, err := f.size(f.primary)
+	size, err := f.size(id)
 	if err != nil {
 		return nil, err
 	}
 	h.width, h.height = size.X, size.Y
-	if h.Colour, err = f.stream(f.primary, o); err != nil {
-		return nil, err
-	}
-	if h.Colour.Codec == "av1" {
-		f.format = "AVIF"
+	if overlay && f.items[id].kind == "iovl" {
+		if err := f.overlay(id, h, o); err != nil {
+			return nil, err
+		}
 	} else {
-		f.format = "HEIC"
+		if h.Colour, err = f.stream(id, o); err != nil {
+			return nil, err
+		}
+		if h.Colour.Codec == "av1" {
+			f.format = "AVIF"
+		} else {
+			f.format = "HEIC"
+		}
 	}
 	h.Info.Format = f.format
-	if err := f.describe(h, primary); err != nil {
+	if err := f.describe(h, f.items[id]); err != nil {
 		return nil, err
 	}
 	for _, from := range sortedKeys(f.references["auxl"]) {
-		if !slices.Contains(f.references["auxl"][from], f.primary) || !f.isAlpha(from) {
+		if !slices.Contains(f.references["auxl"][from], id) || !f.isAlpha(from) {
 			continue
 		}
 		if h.Alpha, err = f.stream(from, o); err != nil {
@@ -145,10 +166,110 @@ func ReadHEIF(data []byte, o Options) (*HEIF, error) {
 		if alpha, err := f.size(from); err != nil || alpha != size {
 			return nil, f.unsupported("its opacity has another size than its colours (%v and %v)", alpha, size)
 		}
-		h.premultiplied = slices.Contains(f.references["prem"][f.primary], from)
+		h.premultiplied = slices.Contains(f.references["prem"][id], from)
 		break
 	}
 	return h, nil
+}
+
+// maxHEIFLayers bounds the pictures of an overlay, each of which is decoded by itself.
+const maxHEIFLayers = 16
+
+// overlay reads the item that says how pictures lie on a canvas (ISO/IEC 23008-12, 6.6.2.2).
+func (f *heifFile) overlay(id uint32, h *HEIF, o Options) error {
+	if err := o.admit(f.format, h.width, h.height); err != nil {
+		return err
+	}
+	if err := f.essentials(id); err != nil {
+		return err
+	}
+	b, err := f.content(id)
+	if err != nil {
+		return err
+	}
+	r := heifReader{b: b}
+	r.uint(1)
+	bytes := 2
+	if r.uint(1)&1 != 0 {
+		bytes = 4
+	}
+	for i := range 4 { // the fourth is its opacity, which libheif does not take either
+		if v := r.uint(2); i < 3 {
+			h.fill[i] = uint8(v >> 8)
+		}
+	}
+	width, height := r.uint(bytes), r.uint(bytes)
+	layers := f.references["dimg"][id]
+	if len(layers) > maxHEIFLayers {
+		return f.unsupported("%d pictures laid over each other, more than %d", len(layers), maxHEIFLayers)
+	}
+	offset := func() int {
+		v := r.uint(bytes)
+		if bytes == 2 {
+			return int(int16(v))
+		}
+		return int(int32(v))
+	}
+	for i, layer := range layers {
+		left, top := offset(), offset()
+		if err := r.err(f, "iovl"); err != nil {
+			return err
+		}
+		it := f.items[layer]
+		if it == nil || !it.known {
+			return f.corrupt("picture %d of its overlay is not there", i)
+		}
+		p, err := f.picture(layer, o, false)
+		if err != nil {
+			return err
+		}
+		h.Layers = append(h.Layers, HEIFLayer{p, left, top})
+	}
+	switch err := r.err(f, "iovl"); {
+	case err != nil:
+		return err
+	case len(layers) == 0:
+		return f.corrupt("an overlay of no pictures")
+	case width != uint64(h.width) || height != uint64(h.height):
+		return f.corrupt("the overlay is %d x %d pixels and the picture %d x %d", width, height, h.width, h.height)
+	}
+	return nil
+}
+
+// Background is the canvas of an overlay before anything lies on it.
+func (h *HEIF) Background() *vision.Picture {
+	p := h.Canvas(3)
+	for i := 0; i < len(p.Pix); i += 3 {
+		p.Pix[i], p.Pix[i+1], p.Pix[i+2] = h.fill[0], h.fill[1], h.fill[2]
+	}
+	return p
+}
+
+// Lay puts a layer, cropped and turned as it is to be, on canvas, as far as that reaches. alpha is nil for none; colours
+// are mixed by it as libheif does.
+func (l HEIFLayer) Lay(canvas, colour, alpha *vision.Picture) error {
+	colour, alpha, err := l.parts(colour, alpha)
+	if err != nil {
+		return err
+	}
+	colour = vision.Orient(colour, l.Info.Orientation)
+	if alpha != nil {
+		alpha = vision.Orient(alpha, l.Info.Orientation)
+	}
+	inside := image.Rect(0, 0, canvas.Width, canvas.Height).Intersect(image.Rect(l.left, l.top, l.left+colour.Width, l.top+colour.Height))
+	for y := inside.Min.Y; y < inside.Max.Y; y++ {
+		from := (y-l.top)*colour.Width + inside.Min.X - l.left
+		dst, src := canvas.Pix[3*(y*canvas.Width+inside.Min.X):][:3*inside.Dx()], colour.Pix[3*from:][:3*inside.Dx()]
+		if alpha == nil {
+			copy(dst, src)
+			continue
+		}
+		for i, v := range src {
+			a := int(alpha.Pix[from+i/3])
+			dst[i] = uint8((int(v)*a + int(dst[i])*(255-a)) / 255)
+		}
+	}
+	return nil
 }
 
 func sortedKeys(m map[uint32][]uint32) []uint32 {
@@ -695,7 +816,7 @@ func (f *heifFile) readable(id uint32) error {
 	case it.kind == "grid":
 		return f.unsupported("a grid of grids")
 	case it.kind == "iovl":
-		return f.unsupported("pictures laid over each other (iovl)")
+		return f.unsupported("an overlay (iovl) within another picture")
 	case it.kind == "iden":
 		return f.unsupported("a picture derived from another (iden)")
 	case it.kind != "hvc1" && it.kind != "hev1" && it.kind != "av01":
@@ -905,18 +1026,27 @@ func (f *heifFile) aperture(b []byte, width, height int) (image.Rectangle, error
 func (h *HEIF) Place(s *HEIFStream, canvas, tile *vision.Picture) error {
 	switch {
 	case s.placed >= s.Tiles:
-		return fault.Corruptf("corrupt_picture", "%s: more than %d frames came of its %d tiles", h.Info.Format, s.Tiles, s.Tiles)
+		return h.tooMany(s)
 	case tile.Width != s.TileWidth || tile.Height != s.TileHeight || tile.Channels != canvas.Channels:
 		return fault.Corruptf("corrupt_picture", "%s: the file says %d x %d pixels and the coded picture has %d x %d", h.Info.Format, s.TileWidth, s.TileHeight, tile.Width, tile.Height)
 	}
-	c := canvas.Channels
-	left, top := s.placed%s.columns*s.TileWidth, s.placed/s.columns*s.TileHeight
-	n := c * min(s.TileWidth, canvas.Width-left)
-	for y := range min(s.TileHeight, canvas.Height-top) {
-		copy(canvas.Pix[c*((top+y)*canvas.Width+left):][:n], tile.Pix[c*y*tile.Width:])
-	}
+	lay(canvas, tile, s.placed%s.columns, s.placed/s.columns)
 	s.placed++
 	return nil
+}
+
+func (h *HEIF) tooMany(s *HEIFStream) error {
+	return fault.Corruptf("corrupt_picture", "%s: more than %d frames came of its %d tiles", h.Info.Format, s.Tiles, s.Tiles)
+}
+
+// lay puts a tile into its column and row of canvas, as far as that reaches.
+func lay(canvas, tile *vision.Picture, column, row int) {
+	c := canvas.Channels
+	left, top := column*tile.Width, row*tile.Height
+	n := c * min(tile.Width, canvas.Width-left)
+	for y := range min(tile.Height, canvas.Height-top) {
+		copy(canvas.Pix[c*((top+y)*canvas.Width+left):][:n], tile.Pix[c*y*tile.Width:])
+	}
 }
 
 // Canvas is an empty picture of the coded size.
@@ -929,13 +1059,9 @@ func (h *HEIF) Canvas(channels int) *vision.Picture {
 // ApplyOrientation says. EXIF's orientation counts in neither: the standard says that it is advice.
 func (h *HEIF) Finish(colour, alpha *vision.Picture, o Options) (*vision.Picture, Info, error) {
 	info := h.Info
-	for _, s := range []*HEIFStream{h.Colour, h.Alpha} {
-		if s != nil && s.placed != s.Tiles {
-			return nil, info, fault.Corruptf("corrupt_picture", "%s: %d frames came of its %d tiles", info.Format, s.placed, s.Tiles)
-		}
-	}
-	if !h.crop.Empty() {
-		colour, alpha = cropped(colour, h.crop), cropped(alpha, h.crop)
+	colour, alpha, err := h.parts(colour, alpha)
+	if err != nil {
+		return nil, info, err
 	}
 	if alpha != nil {
 		img := image.NewNRGBA(image.Rect(0, 0, colour.Width, colour.Height))
@@ -943,10 +1069,12 @@ func (h *HEIF) Finish(colour, alpha *vision.Picture, o Options) (*vision.Picture
 			d := img.Pix[4*i : 4*i+4 : 4*i+4]
 			d[0], d[1], d[2], d[3] = colour.Pix[3*i], colour.Pix[3*i+1], colour.Pix[3*i+2], a
 		}
-		if h.premultiplied {
+		switch {
+		case h.premultiplied && info.Format == "AVIF":
+			unattenuate(img.Pix)
+		case h.premultiplied:
 			unmultiply(img.Pix)
 		}
-		var err error
 		if colour, err = flatten(img, o, false, &info); err != nil {
 			return nil, info, err
 		}
@@ -957,6 +1085,19 @@ func (h *HEIF) Finish(colour, alpha *vision.Picture, o Options) (*vision.Picture
 		colour = vision.Orient(colour, info.Orientation)
 	}
 	return colour, info, nil
+}
+
+// parts are the whole colours and opacity as cropped.
+func (h *HEIF) parts(colour, alpha *vision.Picture) (*vision.Picture, *vision.Picture, error) {
+	for _, s := range []*HEIFStream{h.Colour, h.Alpha} {
+		if s != nil && s.placed != s.Tiles {
+			return nil, nil, fault.Corruptf("corrupt_picture", "%s: %d frames came of its %d tiles", h.Info.Format, s.placed, s.Tiles)
+		}
+	}
+	if !h.crop.Empty() {
+		colour, alpha = cropped(colour, h.crop), cropped(alpha, h.crop)
+	}
+	return colour, alpha, nil
 }
 
 func cropped(p *vision.Picture, r image.Rectangle) *vision.Picture {

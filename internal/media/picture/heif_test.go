@@ -34,7 +34,7 @@ func FuzzReadHEIF(f *testing.F) {
 			}
 			return
 		}
-		lay := func(s *picture.HEIFStream, channels int) *vision.Picture {
+		lay := func(h *picture.HEIF, s *picture.HEIFStream, channels int) *vision.Picture {
 			if s == nil {
 				return nil
 			}
@@ -53,8 +53,16 @@ func FuzzReadHEIF(f *testing.F) {
 			}
 			return canvas
 		}
-		colour := lay(h.Colour, 3)
-		p, info, err := h.Finish(colour, lay(h.Alpha, 1), o)
+		colour := lay(h, h.Colour, 3)
+		if h.Colour == nil {
+			colour = h.Background()
+			for _, l := range h.Layers {
+				if err := l.Lay(colour, lay(l.HEIF, l.Colour, 3), lay(l.HEIF, l.Alpha, 1)); err != nil && l.Colour.Tiles <= 100 {
+					t.Fatal(err)
+				}
+			}
+		}
+		p, info, err := h.Finish(colour, lay(h, h.Alpha, 1), o)
 		if err == nil && (p.Width*p.Height != info.Width*info.Height || len(p.Pix) != 3*p.Width*p.Height) {
 			t.Fatalf("%d x %d of %+v", p.Width, p.Height, info)
 		}

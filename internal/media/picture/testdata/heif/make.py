@@ -173,5 +173,27 @@ put("undescribed.heic", heif(b"heic", [(1, b"hvc1", data, whole[:2])]))
 # What is refused, and why is in the test
 open("bad_essential.heic", "wb").write(heif(b"heic", [(1, b"hvc1", data, whole + [(box(b"what", b"ever"), 1)])]))
 open("bad_size.heic", "wb").write(heif(b"heic", [(1, b"hvc1", data, [whole[0], (ispe(128, 72), 0)])]))
-open("bad_overlay.heic", "wb").write(heif(b"heic", [(1, b"iovl", bytes(20), [(ispe(128, 64), 0)]), (2, b"hvc1", data, whole)], references=[(b"dimg", 1, [2])]))
 open("bad_derived.heic", "wb").write(heif(b"heic", [(1, b"iden", b"", [(ispe(128, 64), 0)]), (2, b"hvc1", data, whole)], references=[(b"dimg", 1, [2])]))
+
+# Pictures laid over each other on a canvas: one that reaches over its edge, one that is cropped and turned, one with
+# opacity. libheif reads it and is the reference.
+def overlay(fill, w, h, places):
+    return struct.pack(">BB4HHH", 0, 0, *fill, w, h) + b"".join(struct.pack(">hh", *p) for p in places)
+
+config_b, data_b = coded(encode(im.crop((20, 16, 84, 80)), "HEIF", quality=85), b"hvcC")
+small = [(box(b"hvcC", config_b), 1), (ispe(64, 64), 0), (nclx(6, 1), 0)]
+ramp = Image.fromarray(np.tile(np.arange(64, dtype=np.uint8) * 4, (64, 1)))
+config_a, data_a = coded(encode(ramp, "HEIF", quality=90), b"hvcC")
+opaque = [(box(b"hvcC", config_a), 1), (ispe(64, 64), 0), (full(b"auxC", 0, 0, b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0"), 1)]
+put("overlay.heic", heif(b"heic", [
+    (1, b"iovl", overlay((0x2000, 0x8000, 0xf0ff, 0xffff), 200, 120, [(-20, 30), (120, -10), (90, 50)]), [(ispe(200, 120), 0)]),
+    (2, b"hvc1", data, whole), (3, b"hvc1", data, whole + [(clap(100, 32, -8, 4), 1), (irot(3), 1)]),
+    (4, b"hvc1", data_b, small), (5, b"hvc1", data_a, opaque)], references=[(b"dimg", 1, [2, 3, 4]), (b"auxl", 5, [4])]))
+
+# What libavif's fast arithmetic makes of few pixels, of BT.709 in the limited range, and of colours that were
+# multiplied by their opacity.
+put("tiny.avif", encode(im.crop((35, 30, 40, 33)), "AVIF", quality=90))
+put("premultiplied.avif", encode(rgba, "AVIF", quality=85, alpha_premultiplied=True))
+limited = encode(bright, "AVIF", quality=90, range="limited")
+at = limited.index(b"colrnclx") + 12
+put("bt709.avif", limited[:at] + b"\0\1" + limited[at + 2:])
