@@ -13,9 +13,9 @@ import (
 	"prep/internal/vision"
 )
 
-// decodeTIFF reads the first picture of a TIFF or BigTIFF file: grey, RGB, palette and CMYK with 1 to 32 bits a
+// decodeTIFF reads the first picture of a TIFF or BigTIFF file: grey, RGB, palette, CMYK, YCbCr and Lab with 1 to 32 bits a
 // sample or floating point, with or without opacity, in strips or tiles, interleaved or in planes; compressed by
-// LZW, Deflate, PackBits, Zstandard, JPEG or a fax code.
+// LZW, Deflate, PackBits, Zstandard, LZMA, JPEG or a fax code.
 //
 // Floating-point samples run from 0 to 1, as everywhere in imaging; a file of others has no known white and is
 // refused, but under Depth16 "clip", where grey is cut to 0..255 as Pillow does.
@@ -43,17 +43,15 @@ func decodeTIFF(_ *Decoder, data []byte, o Options, info *Info) (*vision.Picture
 
 // picture reads the pixels.
 func (t *tiffFile) picture(o Options, info *Info) (*vision.Picture, error) {
-	colours := map[int64]int64{tiffWhiteIsZero: 1, tiffBlackIsZero: 1, tiffRGB: 3, tiffPalette: 1, tiffCMYK: 4, tiffYCbCr: 3}[t.photometric]
+	colours := map[int64]int64{tiffWhiteIsZero: 1, tiffBlackIsZero: 1, tiffRGB: 3, tiffPalette: 1, tiffCMYK: 4, tiffYCbCr: 3, tiffLab: 3, tiffICCLab: 3}[t.photometric]
 	extra := t.tags[tiffExtraSamples]
 	alpha, multiplied := int64(-1), false
 	switch {
 	case colours == 0:
 		return nil, t.unsupported("colours of another kind (photometric interpretation %d)", t.photometric)
-	case t.photometric == tiffYCbCr && t.compression != tiffJPEG:
-		return nil, t.unsupported("YCbCr that is not compressed by JPEG")
 	case t.samples < colours:
 		return nil, t.corrupt("%d samples a pixel, and %d colours", t.samples, colours)
-	case t.kind == tiffSigned && (o.Depth16 != "clip" || t.bits < 16 || t.samples > 1 || t.photometric != tiffBlackIsZero):
+	case t.kind == tiffSigned && t.photometric != tiffLab && (o.Depth16 != "clip" || t.bits < 16 || t.samples > 1 || t.photometric != tiffBlackIsZero):
 		return nil, fault.Unsupportedf("unsupported_picture", "TIFF: signed samples of %d bits are a measurement more than a picture: read as depth or thermal (with thermal.min and thermal.max) they keep their values; image.depth16: clip reads grey ones of 16 and 32 bits as Pillow does, cut at 0 and 255", t.bits)
 	case t.bits%8 != 0 && (t.samples > 1 || colours > 1):
 		return nil, t.unsupported("%d samples of %d bits a pixel", t.samples, t.bits)
@@ -79,6 +77,14 @@ func (t *tiffFile) picture(o Options, info *Info) (*vision.Picture, error) {
 	img, err := t.colours(o, colours, alpha)
 	if err != nil {
 		return nil, err
+	}
+	switch m, narrow := img.(*image.NRGBA); {
+	case t.photometric == tiffLab || t.photometric == tiffICCLab:
+		t.labToRGB(img)
+	case t.photometric == tiffYCbCr && t.compression != tiffJPEG && narrow:
+		if err := t.ycbcrToRGB(m); err != nil {
+			return nil, err
+		}
 	}
 	if multiplied { // the two types differ in nothing else
 		switch m := img.(type) {
@@ -201,7 +207,7 @@ func (t *tiffFile) reader(o Options, colours int64) (value func(row []byte, i in
 		invert = func(v, white uint16) uint16 { return white - v }
 	}
 	switch {
-	case t.kind == tiffSigned: // under Depth16 "clip", by picture
+	case t.kind == tiffSigned && t.photometric != tiffLab: // under Depth16 "clip", by picture
 		return func(row []byte, i int64, _ bool) uint16 {
 			return uint16(min(max(t.sample(row[size*i:], size), 0), 255))
 		}, odd
@@ -228,7 +234,7 @@ func (t *tiffFile) reader(o Options, colours int64) (value func(row []byte, i in
 			}
 			return v<<4 | v>>8
 		}, odd
-	case t.kind == tiffUnsigned && t.bits == 16:
+	case t.kind != tiffFloat && t.bits == 16:
 		return func(row []byte, i int64, _ bool) uint16 { return invert(t.order.Uint16(row[2*i:]), 65535) }, odd
 	case t.kind == tiffUnsigned:
 		return func(row []byte, i int64, opacity bool) uint16 {

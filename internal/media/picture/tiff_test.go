@@ -41,6 +41,13 @@ func TestTIFFVariants(t *testing.T) {
 		{"f64_unit.tif", "grey.tif", 0},
 		{"u32.tif", "grey.tif", 0},
 		{"la16.tif", "la.tif", 0},
+		{"lab.tif", "lab_exact.tif", 1},
+		{"lab16.tif", "lab_exact.tif", 1},
+		{"icclab.tif", "lab_exact.tif", 1},
+		{"icclab16_big_endian.tif", "lab_exact.tif", 1},
+		{"ycbcr_21_plain.tif", "ycbcr_21.tif", 0},
+		{"lzma16.tif", "rgb.tif", 0},
+		{"fax_words.tif", "fax_runs.tif", 0},
 	} {
 		got, want := decode(c.name, picture.Options{}), decode(c.as, picture.Options{})
 		for i, v := range want {

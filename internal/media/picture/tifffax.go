@@ -231,7 +231,7 @@ func (r *faxReader) endOfLine() error {
 }
 
 // faxRows unpacks rows of a strip, each rowBytes long, white as 0: compression 2 (runs, each row beginning with a byte),
-// 3 (T.4, rows behind marks) or 4 (T.6).
+// 32771 (the same, with a word of two bytes), 3 (T.4, rows behind marks) or 4 (T.6).
 func faxRows(data []byte, compression, options int64, width, rows, rowBytes int) ([]byte, error) {
 	r := &faxReader{data: data, width: width, codes: faxCodes()}
 	out := make([]byte, rows*rowBytes)
@@ -243,6 +243,8 @@ func faxRows(data []byte, compression, options int64, width, rows, rowBytes int)
 		switch compression {
 		case 2:
 			r.at = (r.at + 7) &^ 7
+		case tiffFaxWords:
+			r.at = (r.at + 15) &^ 15
 		case 3:
 			if err = r.endOfLine(); err == nil && options&faxTwoDimensional != 0 {
 				twoDimensional = r.peek(1) == 0

@@ -41,7 +41,10 @@ const (
 	tiffSampleFormat  = 339
 	tiffJPEGTables    = 347
 	tiffSubsampling   = 530
-	tiffLastOfTheTags = 530
+	tiffLastOfTheTags = 532
+
+	tiffYCbCrCoefficients   = 529
+	tiffReferenceBlackWhite = 532
 )
 
 // What the tags' numbers mean.
@@ -52,6 +55,8 @@ const (
 	tiffPalette     = 3
 	tiffCMYK        = 5
 	tiffYCbCr       = 6
+	tiffLab         = 8
+	tiffICCLab      = 9
 
 	tiffUnsigned = 1
 	tiffSigned   = 2
@@ -67,7 +72,9 @@ const (
 	tiffDeflate    = 8
 	tiffZstd       = 50000
 	tiffOldDeflate = 32946
+	tiffFaxWords   = 32771 // runs, each row beginning with a word of 16 bits
 	tiffPackBits   = 32773
+	tiffLZMA       = 34925
 )
 
 // tiffFile is the first directory of a TIFF or BigTIFF file, for pictures and for maps.
@@ -77,6 +84,8 @@ type tiffFile struct {
 	noun  string // of the reasons of errors: picture or grid
 	tags  map[uint16][]int64
 	raw   []byte // of JPEGTables
+	// The tags of fractions that are of interest.
+	fractions map[uint16][]float64
 
 	width, height     int64
 	samples           int64 // of a pixel
@@ -107,7 +116,7 @@ func isTIFF(data []byte) bool {
 // openTIFF reads the directory, holds its size against the cap, and refuses what is not read in words that are
 // the same for pictures and maps.
 func openTIFF(data []byte, noun string, admit func(width, height int64) error) (*tiffFile, error) {
-	t := &tiffFile{data: data, order: binary.LittleEndian, noun: noun, tags: map[uint16][]int64{}}
+	t := &tiffFile{data: data, order: binary.LittleEndian, noun: noun, tags: map[uint16][]int64{}, fractions: map[uint16][]float64{}}
 	if data[0] == 'M' {
 		t.order = binary.BigEndian
 	}
@@ -127,7 +136,7 @@ func openTIFF(data []byte, noun string, admit func(width, height int64) error) (
 		}
 	}
 	for _, k := range t.tags[tiffSampleFormat] {
-		if k != t.kind {
+		if k != t.kind && (t.photometric != tiffLab || k > tiffSigned) { // of Lab lightness may be called unsigned and the others signed
 			return nil, t.unsupported("whole and floating-point samples in one pixel")
 		}
 	}
@@ -146,8 +155,8 @@ func openTIFF(data []byte, noun string, admit func(width, height int64) error) (
 		return nil, t.unsupported("compressed by JPEG, with samples of %d bits", t.bits)
 	}
 	switch t.compression {
-	case tiffNone, tiffLZW, tiffJPEG, tiffDeflate, tiffOldDeflate, tiffPackBits, tiffZstd:
-	case tiffFaxRuns, tiffFaxT4, tiffFaxT6:
+	case tiffNone, tiffLZW, tiffJPEG, tiffDeflate, tiffOldDeflate, tiffPackBits, tiffZstd, tiffLZMA:
+	case tiffFaxRuns, tiffFaxWords, tiffFaxT4, tiffFaxT6:
 		if t.bits != 1 || t.samples != 1 {
 			return nil, t.unsupported("a fax code (compression %d) for %d samples of %d bits", t.compression, t.samples, t.bits)
 		}
@@ -155,13 +164,16 @@ func openTIFF(data []byte, noun string, admit func(width, height int64) error) (
 		return nil, t.unsupported("compressed by JPEG 2000")
 	case 50001, 50002:
 		return nil, t.unsupported("compressed by WebP or JPEG XL (compression %d)", t.compression)
-	case 34887, 34925:
-		return nil, t.unsupported("compressed by LERC or LZMA (compression %d)", t.compression)
+	case 34887:
+		return nil, t.unsupported("compressed by LERC")
 	default:
 		return nil, t.unsupported("compression %d", t.compression)
 	}
 	if p := t.predictor; p < 1 || p > 3 || p == 3 && t.kind != tiffFloat || p == 2 && (t.kind == tiffFloat || t.bits%8 != 0) {
 		return nil, t.unsupported("predictor %d with samples of format %d and %d bits", p, t.kind, t.bits)
+	}
+	if err := t.checkColours(); err != nil {
+		return nil, err
 	}
 	return t, t.layOut()
 }
@@ -190,6 +202,9 @@ func (t *tiffFile) layOut() error {
 	}
 	if len(t.lengths) == 0 && t.compression == tiffNone && len(t.offsets) == 1 { // some writers leave it out
 		t.lengths = []int64{t.rowBytes() * t.tileHeight}
+		if across, down := t.subsampling(); across*down > 1 {
+			t.lengths[0] = t.unitBytes(t.tileHeight)
+		}
 	}
 	if need := t.across * t.down * planes; int64(len(t.offsets)) < need || int64(len(t.lengths)) < need {
 		return t.corrupt("%d strips or tiles are listed, and %d are needed", min(len(t.offsets), len(t.lengths)), need)
@@ -202,12 +217,18 @@ func (t *tiffFile) layOut() error {
 		best = 4096 // a code of 9 bits can stand for a string of that length
 	case tiffZstd:
 		best = 128 << 10 // a block of one byte, repeated
-	case tiffFaxRuns, tiffFaxT4, tiffFaxT6:
+	case tiffLZMA:
+		best = 16 << 10 // strings of 273 bytes for a seventh of a bit
+	case tiffFaxRuns, tiffFaxWords, tiffFaxT4, tiffFaxT6:
 		best = max(t.width, 1) // a row of one bit
 	case tiffJPEG:
 		best = 1 << 10 // a block of 64 pixels in few bits, subsampled colours included
 	}
-	if need := (t.width*t.samples*t.bits + 7) / 8 * t.height; need/best > int64(len(t.data)) {
+	need := (t.width*t.samples*t.bits + 7) / 8 * t.height
+	if across, down := t.subsampling(); across*down > 1 {
+		need = t.width * t.height // and chroma
+	}
+	if need/best > int64(len(t.data)) {
 		return fault.Corruptf("truncated", "TIFF: the pixels take %d bytes and %d are there; fetch the file again", need, len(t.data))
 	}
 	return nil
@@ -235,7 +256,11 @@ func (t *tiffFile) eachBlock(row func(pix []byte, left, y, n, plane int64)) erro
 		rows := min(t.tileHeight, t.height-top)
 		var pix []byte
 		var err error
-		if t.compression == tiffJPEG {
+		if across, down := t.subsampling(); across*down > 1 {
+			if pix, err = t.block(i, t.offsets[i], t.lengths[i], t.compression, t.unitBytes(rows)); err == nil {
+				pix = t.spread(pix, rows)
+			}
+		} else if t.compression == tiffJPEG {
 			pix, err = t.jpegBlock(i, rows)
 		} else {
 			pix, err = t.block(i, t.offsets[i], t.lengths[i], t.compression, bytes*rows)
@@ -299,8 +324,9 @@ func (t *tiffFile) read() error {
 		if big {
 			number = int64(t.order.Uint64(entry[4:]) & (1<<63 - 1))
 		}
-		width := map[uint16]int64{1: 1, 3: 2, 4: 4, 7: 1, 16: 8}[kind]
-		if width == 0 || tag < tiffWidth || tag > tiffLastOfTheTags || kind == 7 && tag != tiffJPEGTables || t.tags[tag] != nil {
+		width := map[uint16]int64{1: 1, 3: 2, 4: 4, 5: 8, 7: 1, 16: 8}[kind]
+		fraction := tag == tiffYCbCrCoefficients || tag == tiffReferenceBlackWhite
+		if width == 0 || fraction != (kind == 5) || fraction && (number > 6 || t.fractions[tag] != nil) || tag < tiffWidth || tag > tiffLastOfTheTags || kind == 7 && tag != tiffJPEGTables || t.tags[tag] != nil {
 			continue
 		}
 		if number > room/width {
@@ -316,6 +342,13 @@ func (t *tiffFile) read() error {
 		if tag == tiffJPEGTables {
 			if width == 1 {
 				t.raw = value[:number]
+			}
+			continue
+		}
+		if fraction {
+			for j := range number {
+				n, d := t.order.Uint32(value[8*j:]), t.order.Uint32(value[8*j+4:])
+				t.fractions[tag] = append(t.fractions[tag], float64(n)/float64(d))
 			}
 			continue
 		}
@@ -365,7 +398,9 @@ func (t *tiffFile) block(i, offset, count, compression, want int64) ([]byte, err
 		}
 		defer r.Close()
 		out, err = readUpTo(r, want)
-	case tiffFaxRuns, tiffFaxT4, tiffFaxT6:
+	case tiffLZMA:
+		out, err = unxz(b, want)
+	case tiffFaxRuns, tiffFaxWords, tiffFaxT4, tiffFaxT6:
 		rowBytes := t.rowBytes()
 		out, err = faxRows(b, compression, t.tag(tiffT4Options, 0), int(t.tileWidth), int(want/rowBytes), int(rowBytes))
 	case tiffDeflate, tiffOldDeflate:

@@ -5,11 +5,11 @@ Needs tifffile (made with 2026.3.3), imagecodecs (2026.3.6), Pillow (13.0.0) and
 The pictures are a computed pattern, free of rights. tiff.json: as ../pictures/pictures.json, of what Pillow
 reads; the files that it does not read, or reads wrong, are of the same pattern and compared with those.
 """
-import hashlib, json
+import hashlib, json, lzma, struct
 import imagecodecs
 import numpy as np
 import tifffile
-from PIL import Image
+from PIL import Image, ImageCms
 
 W, H = 67, 45
 y, x = np.mgrid[0:H, 0:W]
@@ -68,10 +68,65 @@ pillow.append("jpeg_tables.tif")
 save("negative.tif", grey, "miniswhite")
 Image.fromarray(rgb).quantize(100).save("palette_lzw.tif", compression="tiff_lzw")
 pillow.append("palette_lzw.tif")
-Image.fromarray(rgb).convert("LAB").save("lab.tif", compression="tiff_lzw")  # refused
-Image.fromarray(rgb).convert("YCbCr").save("ycbcr.tif", compression="tiff_lzw")  # refused
+Image.fromarray(rgb).convert("YCbCr").save("ycbcr.tif", compression="tiff_lzw")
+pillow.append("ycbcr.tif")
+
+# Lab, as Little CMS converts it when it does not make a table of the conversion first (Pillow lets it: up to 33 levels
+# off at the edges of sRGB, which has no use as a reference). Of 16 bits, and with an offset instead of a sign, it is
+# the same.
+lab = Image.fromarray(rgb).convert("LAB")
+lab.save("lab.tif", compression="tiff_lzw")
+exact = ImageCms.buildTransform(ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB", flags=ImageCms.Flags.NOOPTIMIZE)
+save("lab_exact.tif", np.asarray(ImageCms.applyTransform(lab, exact)))
+codes = (np.asarray(lab) ^ np.array([0, 128, 128], np.uint8)).astype(np.uint16)  # a and b with an offset
+save("icclab.tif", codes.astype(np.uint8), 9, to=others, planarconfig="contig")
+save("lab16.tif", codes * np.array([257, 256, 256], np.uint16) ^ np.array([0, 0x8000, 0x8000], np.uint16), 8, to=others, planarconfig="contig")
+icc16 = np.stack([(codes[..., 0].astype(int) * 65280 + 127) // 255, codes[..., 1] * 256, codes[..., 2] * 256], -1)
+save("icclab16_big_endian.tif", icc16.astype(">u2"), 9, byteorder=">", to=others, planarconfig="contig")
 
 
+def tiff(name, tags, pieces, to):
+    """A file of strips that are compressed already, tag by tag: (kind, values)."""
+    places, data = [], b""
+    for p in pieces:
+        places.append(8 + len(data))
+        data += p + bytes(len(p) % 2)
+    tags = {**tags, 273: (4, places), 279: (4, [len(p) for p in pieces])}
+    at = 8 + len(data)
+    entries, far = b"", b""
+    for t, (kind, values) in sorted(tags.items()):
+        b = b"".join(struct.pack("<II", *v) if kind == 5 else struct.pack({3: "<H", 4: "<I"}[kind], v) for v in values)
+        if len(b) > 4:
+            b, far = struct.pack("<I", at + 6 + 12 * len(tags) + len(far)), far + b
+        entries += struct.pack("<HHI", t, kind, len(values)) + b.ljust(4, b"\0")
+    open(name, "wb").write(b"II*\0" + struct.pack("<I", at) + data + struct.pack("<H", len(tags)) + entries + bytes(4) + far)
+    to.append(name)
+
+
+def units(a, across, down):
+    """Subsampled YCbCr: the lumas of a few pixels and their chroma, one unit after the other."""
+    a = np.pad(a, ((0, -len(a) % down), (0, -a.shape[1] % across), (0, 0)), mode="edge")
+    out = bytearray()
+    for top in range(0, len(a), down):
+        for left in range(0, a.shape[1], across):
+            b = a[top : top + down, left : left + across]
+            out += b[..., 0].tobytes() + bytes([int(b[..., 1].mean()), int(b[..., 2].mean())])
+    return bytes(out)
+
+
+ycc = np.asarray(Image.fromarray(rgb).convert("YCbCr"))
+lzw, plain = imagecodecs.lzw_encode, bytes
+levels = {529: (5, [(2126, 10000), (7152, 10000), (722, 10000)]), 532: (5, [(16, 1), (235, 1), (128, 1), (240, 1), (128, 1), (240, 1)])}
+for name, across, down, code, pack, more, to in (("ycbcr_22.tif", 2, 2, 5, lzw, {}, pillow), ("ycbcr_42_levels.tif", 4, 2, 5, lzw, levels, pillow),
+                                                 ("ycbcr_21.tif", 2, 1, 5, lzw, {}, pillow), ("ycbcr_21_plain.tif", 2, 1, 1, plain, {}, others)):
+    tiff(name, {256: (3, [W]), 257: (3, [H]), 258: (3, [8] * 3), 259: (3, [code]), 262: (3, [6]), 277: (3, [3]), 278: (3, [16]), 530: (3, [across, down]), **more},
+         [pack(units(ycc[top : top + 16], across, down)) for top in range(0, H, 16)], to)
+
+# LZMA as libtiff writes it, behind a filter of differences, and as tifffile does, in several blocks and with a checksum.
+save("lzma16.tif", rgb16, compression="lzma", rowsperstrip=9, to=others)
+delta = [{"id": lzma.FILTER_DELTA, "dist": 1}, {"id": lzma.FILTER_LZMA2, "preset": 6}]
+head = {256: (3, [W]), 257: (3, [H]), 258: (3, [8] * 3), 259: (3, [34925]), 262: (3, [2]), 277: (3, [3])}
+tiff("lzma.tif", head, [lzma.compress(rgb.tobytes(), lzma.FORMAT_XZ, lzma.CHECK_NONE, filters=delta)], pillow)
 
 # Fax codes, in the five ways that TIFF has: runs alone, T.4 with rows of runs and with rows that refer to the one
 # before, with filling, and T.6; in strips, from the lowest bit up, and with either colour for zero. Wide enough for
@@ -91,9 +146,9 @@ def bilevel(w, h):
 
 
 for name, compression, tags in (("fax_runs.tif", "tiff_ccitt", {}), ("fax_t4.tif", "group3", {278: 7}), ("fax_t4_2d.tif", "group3", {292: 1}),
-                                ("fax_t4_fill.tif", "group3", {292: 5, 266: 2}), ("fax_t6.tif", "group4", {262: 1}), ("fax_t6_strips.tif", "group4", {278: 9, 262: 0})):
+                                ("fax_t4_fill.tif", "group3", {292: 5, 266: 2}), ("fax_t6.tif", "group4", {262: 1}), ("fax_t6_strips.tif", "group4", {278: 9, 262: 0}), ("fax_words.tif", "tiff_raw_16", {})):
     bilevel(5300 if name in ("fax_t4.tif", "fax_t6.tif") else 301, 40).save(name, compression=compression, tiffinfo=tags)
-    pillow.append(name)
+    (others if name == "fax_words.tif" else pillow).append(name)  # which libtiff 4.7 does not read back
 
 
 def old_lzw(data):
