@@ -4,7 +4,8 @@ import "math"
 
 // The hybrid filter bank (ISO/IEC 11172-3, 2.4.3.4.9 and 2.4.3.2): aliases between the 32 subbands are taken
 // back, an inverse MDCT makes 18 samples of each subband's 18 lines, overlapping with those before, and the
-// polyphase synthesis makes 32 samples of one of each subband.
+// polyphase synthesis makes 32 samples of one of each subband. Products are rounded before they are added, so that
+// processors that fuse the two give the same samples.
 
 // filterBank is one channel's memory.
 type filterBank struct {
@@ -16,7 +17,7 @@ type filterBank struct {
 // aliasing are the coefficients of the butterflies between subbands (table B.9).
 var aliasing = func() (t [8][2]float32) {
 	for i, c := range [8]float64{-0.6, -0.535, -0.33, -0.185, -0.095, -0.041, -0.0142, -0.0037} {
-		r := math.Sqrt(1 + c*c)
+		r := math.Sqrt(1 + float64(c*c))
 		t[i] = [2]float32{float32(1 / r), float32(c / r)}
 	}
 	return t
@@ -56,8 +57,8 @@ func (b *filterBank) run(xr *[lines]float32, nonzero, blockType int, mixed bool,
 			lower, upper := xr[18*sb-8:18*sb:18*sb], xr[18*sb:18*sb+8:18*sb+8]
 			for i := range 8 {
 				u, d := lower[7-i], upper[i]
-				lower[7-i] = u*aliasing[i][0] - d*aliasing[i][1]
-				upper[i] = d*aliasing[i][0] + u*aliasing[i][1]
+				lower[7-i] = float32(u*aliasing[i][0]) - float32(d*aliasing[i][1])
+				upper[i] = float32(d*aliasing[i][0]) + float32(u*aliasing[i][1])
 			}
 		}
 		bands = max(bands, top+1)
@@ -144,8 +145,8 @@ const sin60 = 0.86602540378443864676
 // fft3 is a Fourier transform of three complex numbers.
 func fft3(ar, ai, br, bi, cr, ci float32) (xr, xi, yr, yi, zr, zi float32) {
 	sr, si := br+cr, bi+ci
-	dr, di := (bi-ci)*sin60, (cr-br)*sin60
-	mr, mi := ar-sr/2, ai-si/2
+	dr, di := float32((bi-ci)*sin60), float32((cr-br)*sin60)
+	mr, mi := ar-float32(sr/2), ai-float32(si/2)
 	return ar + sr, ai + si, mr + dr, mi + di, mr - dr, mi - di
 }
 
@@ -164,7 +165,7 @@ func dct18(x *[18]float32, y *[18]float32) {
 	for j := range 9 {
 		w := &rotate9[j]
 		a, b := x[2*j], x[17-2*j]
-		re[j], im[j] = a*w[0]-b*w[1], a*w[1]+b*w[0]
+		re[j], im[j] = float32(a*w[0])-float32(b*w[1]), float32(a*w[1])+float32(b*w[0])
 	}
 	// Nine as three times three.
 	for j := range 3 {
@@ -172,7 +173,7 @@ func dct18(x *[18]float32, y *[18]float32) {
 	}
 	turn := func(j int, t *[2]float32) {
 		r, i := re[j], im[j]
-		re[j], im[j] = r*t[0]-i*t[1], r*t[1]+i*t[0]
+		re[j], im[j] = float32(r*t[0])-float32(i*t[1]), float32(r*t[1])+float32(i*t[0])
 	}
 	turn(4, &twiddle9[0])
 	turn(5, &twiddle9[1])
@@ -186,7 +187,7 @@ func dct18(x *[18]float32, y *[18]float32) {
 		w := &rotate9[k]
 		at := k/3 + k%3*3 // where output k lies
 		r, i := re[at], im[at]
-		y[2*k], y[17-2*k] = r*w[0]-i*w[1], -(r*w[1] + i*w[0])
+		y[2*k], y[17-2*k] = float32(r*w[0])-float32(i*w[1]), -(float32(r*w[1]) + float32(i*w[0]))
 	}
 }
 
@@ -196,8 +197,8 @@ func imdct36(in, overlap, out *[18]float32, window *[36]float32) {
 	dct18(in, &y)
 	for i := range 9 {
 		a, b := y[9+i], y[8-i]
-		out[i] = overlap[i] + a*window[i]
-		out[17-i] = overlap[17-i] - a*window[17-i]
+		out[i] = overlap[i] + float32(a*window[i])
+		out[17-i] = overlap[17-i] - float32(a*window[17-i])
 		overlap[i] = -b * window[18+i]
 		overlap[17-i] = -b * window[35-i]
 	}
@@ -213,21 +214,22 @@ func imdct12x3(in, overlap, out *[18]float32) {
 		for j := range 3 {
 			t := &rotate3[j]
 			a, b := in[6*j+w], in[3*(5-2*j)+w]
-			re[j], im[j] = a*t[0]-b*t[1], a*t[1]+b*t[0]
+			re[j], im[j] = float32(a*t[0])-float32(b*t[1]), float32(a*t[1])+float32(b*t[0])
 		}
 		re[0], im[0], re[1], im[1], re[2], im[2] = fft3(re[0], im[0], re[1], im[1], re[2], im[2])
 		var y [6]float32
 		for j := range 3 {
 			t := &rotate3[j]
-			y[2*j], y[5-2*j] = re[j]*t[0]-im[j]*t[1], -(re[j]*t[1] + im[j]*t[0])
+			r, i := re[j], im[j]
+			y[2*j], y[5-2*j] = float32(r*t[0])-float32(i*t[1]), -(float32(r*t[1]) + float32(i*t[0]))
 		}
 		s := (*[12]float32)(sum[6+6*w:])
 		for i := range 3 {
 			a, b := y[3+i], y[2-i]
-			s[i] += a * window[i]
-			s[5-i] -= a * window[5-i]
-			s[6+i] -= b * window[6+i]
-			s[11-i] -= b * window[11-i]
+			s[i] += float32(a * window[i])
+			s[5-i] -= float32(a * window[5-i])
+			s[6+i] -= float32(b * window[6+i])
+			s[11-i] -= float32(b * window[11-i])
 		}
 	}
 	for i := range out {
@@ -254,20 +256,20 @@ var cosines = func() (t [31]float32) {
 func dct32(x, c *[32]float32) {
 	for k := range 16 {
 		a, b := x[k], x[31-k]
-		c[k], c[16+k] = a+b, (a-b)*cosines[k]
+		c[k], c[16+k] = a+b, float32((a-b)*cosines[k])
 	}
 	for h := 0; h < 32; h += 16 {
 		in, out := (*[16]float32)(c[h:]), (*[16]float32)(x[h:])
 		for k := range 8 {
 			a, b := in[k], in[15-k]
-			out[k], out[8+k] = a+b, (a-b)*cosines[16+k]
+			out[k], out[8+k] = a+b, float32((a-b)*cosines[16+k])
 		}
 	}
 	for h := 0; h < 32; h += 8 {
 		in := (*[8]float32)(x[h:])
 		a0, a1, a2, a3 := in[0]+in[7], in[1]+in[6], in[2]+in[5], in[3]+in[4]
-		b0, b1 := (in[0]-in[7])*cosines[24], (in[1]-in[6])*cosines[25]
-		b2, b3 := (in[2]-in[5])*cosines[26], (in[3]-in[4])*cosines[27]
+		b0, b1 := float32((in[0]-in[7])*cosines[24]), float32((in[1]-in[6])*cosines[25])
+		b2, b3 := float32((in[2]-in[5])*cosines[26]), float32((in[3]-in[4])*cosines[27])
 		s0, s1, s2, s3 := dct4(a0, a1, a2, a3)
 		g0, g1, g2, g3 := dct4(b0, b1, b2, b3)
 		in[0], in[2], in[4], in[6] = s0, s1, s2, s3
@@ -290,8 +292,8 @@ func dct32(x, c *[32]float32) {
 // dct4 is the DCT-II of four.
 func dct4(x0, x1, x2, x3 float32) (c0, c1, c2, c3 float32) {
 	a0, a1 := x0+x3, x1+x2
-	b0, b1 := (x0-x3)*cosines[28], (x1-x2)*cosines[29]
-	s, g := (a0-a1)*cosines[30], (b0-b1)*cosines[30]
+	b0, b1 := float32((x0-x3)*cosines[28]), float32((x1-x2)*cosines[29])
+	s, g := float32((a0-a1)*cosines[30]), float32((b0-b1)*cosines[30])
 	return a0 + a1, b0 + b1 + g, s, g
 }
 
@@ -315,10 +317,10 @@ func matrix(x *[32]float32, v *[64]float32) {
 func window(v *[1024]float32, out []float32, stride int) {
 	for j := range 32 {
 		d := &synthesisWindow[j]
-		sum := v[j]*d[0] + v[96+j]*d[1] + v[128+j]*d[2] + v[224+j]*d[3]
-		sum += v[256+j]*d[4] + v[352+j]*d[5] + v[384+j]*d[6] + v[480+j]*d[7]
-		sum += v[512+j]*d[8] + v[608+j]*d[9] + v[640+j]*d[10] + v[736+j]*d[11]
-		sum += v[768+j]*d[12] + v[864+j]*d[13] + v[896+j]*d[14] + v[992+j]*d[15]
+		sum := float32(v[j]*d[0]) + float32(v[96+j]*d[1]) + float32(v[128+j]*d[2]) + float32(v[224+j]*d[3])
+		sum += float32(v[256+j]*d[4]) + float32(v[352+j]*d[5]) + float32(v[384+j]*d[6]) + float32(v[480+j]*d[7])
+		sum += float32(v[512+j]*d[8]) + float32(v[608+j]*d[9]) + float32(v[640+j]*d[10]) + float32(v[736+j]*d[11])
+		sum += float32(v[768+j]*d[12]) + float32(v[864+j]*d[13]) + float32(v[896+j]*d[14]) + float32(v[992+j]*d[15])
 		out[j*stride] = sum
 	}
 }

@@ -183,7 +183,7 @@ type barkStep struct {
 }
 
 func bark(hz float64) float64 {
-	return 13.1*math.Atan(.00074*hz) + 2.24*math.Atan(1.85e-8*hz*hz) + 1e-4*hz
+	return float64(13.1*math.Atan(.00074*hz)) + float64(2.24*math.Atan(1.85e-8*hz*hz)) + float64(1e-4*hz)
 }
 
 // barkMap says where the levels of a spectrum of n lines change.
@@ -240,7 +240,7 @@ func (f *floor0) apply(spectrum []float32, o *outline, long int) {
 			}
 		}
 		if f.order%2 == 1 {
-			p, q = p*p*(4-s.cosine*s.cosine), q*q
+			p, q = p*p*(4-float64(s.cosine*s.cosine)), q*q
 		} else {
 			p, q = p*p*(2-s.cosine), q*q*(2+s.cosine)
 		}
