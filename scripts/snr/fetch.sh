@@ -1,7 +1,7 @@
 #!/bin/bash
 # Puts the sound files of the packages in packages.txt, and their licences, below DIR, one folder a package,
 # without installing them: fetch.sh DIR. Of a package marked with archives the sounds within them too, each archive's in a
-# folder beside it, NAME.d. Needs Debian 12's apt-get, dpkg-deb and python3; 7 GB to load, 2.5 GB kept.
+# folder beside it, NAME.d. Needs Debian 12's apt-get, dpkg-deb and python3; 9 GB to load, 2.6 GB kept.
 set -euo pipefail
 list=$(realpath "$(dirname "$0")/packages.txt")
 mkdir -p "$1" && cd "$1"
@@ -18,6 +18,7 @@ for path in sys.argv[1:]:
             if name.lower().endswith((".ogg", ".oga", ".wav", ".mp3", ".flac", ".opus")):
                 archive.extract(name, path + ".d")
     os.remove(path)'
+	[ -n "$(find "$p.part" -type f ! -name copyright -print -quit)" ] || { echo "fetch.sh: no sounds in $p $version" >&2; exit 1; }
 	mv "$p.part" "$p"
 	rm -f "${p}"_*.deb
 done

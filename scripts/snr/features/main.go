@@ -1,4 +1,4 @@
-// Command features writes what the noise estimator learned-3 sees of each clip of a training set:
+// Command features writes what the noise estimator learned-4 sees of each clip of a training set:
 //
 //	go run ./scripts/snr/features DIR
 //
@@ -39,7 +39,9 @@ func run(dir string) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.Create(filepath.Join(dir, "features.f32"))
+	// Under its name once it is whole: build.sh goes by that.
+	name := filepath.Join(dir, "features.f32")
+	f, err := os.Create(name + ".part")
 	if err != nil {
 		return err
 	}
@@ -83,7 +85,10 @@ func run(dir string) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	return f.Close()
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(name+".part", name)
 }
 
 // clips returns a function that gives one clip after the other, then io.EOF.
