@@ -10,7 +10,7 @@ import (
 
 // SNRMethods are the estimators of the signal-to-noise ratio that filters.snr.method names (package
 // filters).
-var SNRMethods = []string{"learned-3", "tf-floor-1", "wada", "nist-stnr"}
+var SNRMethods = []string{"learned-4", "tf-floor-1", "wada", "nist-stnr"}
 
 // validate checks what the types cannot: words from a fixed list, and ranges.
 func (c *Config) validate() error {

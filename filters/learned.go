@@ -8,11 +8,12 @@ import (
 )
 
 const (
-	// noiseOdds is the log odds of noise alone from which a clip below the limit is unknown.
-	noiseOdds = -0.5
+	// scoreShare is that of the score in the odds by which a clip below the limit is unknown, noiseOdds what they are
+	// above: the nearer a clip is to the limit, the less it takes to keep it.
+	scoreShare, noiseOdds = 0.6, -2.2
 	// intervalErrors times the expected error to either side hold the truth in 80 of 100 cases of the
 	// cross-validation; errorLeast is its least value, in dB.
-	intervalErrors, errorLeast = 1.40, 0.5
+	intervalErrors, errorLeast = 1.28, 0.5
 	leaf                       = 255 // as a node's trait
 )
 
@@ -80,7 +81,7 @@ func (e *ensemble) predict(x []float32) float64 {
 	return sum
 }
 
-// learnedSNR is the estimator learned-3: boosted trees over 168 figures of the clip (traits.go), tf-floor-1's among
+// learnedSNR is the estimator learned-4: boosted trees over 228 figures of the clip (traits.go), tf-floor-1's among
 // them, say how likely the SNR is above some levels, which makes the value, how far off that may be, and how likely the clip is
 // noise alone. Trained on mixtures made
 // from Debian's packages; docs/metrics.md has data, split and figures.
@@ -94,14 +95,15 @@ func learnedSNR(mono []float32, levels *blockLevels) SNR {
 	}
 	var b traitBuilder
 	b.build(c)
-	e.SNR = learned.snr(learned.score.predict(b.values))
+	score := learned.score.predict(b.values)
+	e.SNR = learned.snr(score)
 	reach := float64(intervalErrors * max(learned.error.predict(b.values), errorLeast))
 	e.Low, e.High = e.SNR-reach, e.SNR+reach
-	e.NoiseOdds = learned.odds.predict(b.values)
+	e.NoiseOdds = learned.odds.predict(b.values) + float64(scoreShare*score)
 	return e
 }
 
-// SNRTraits returns what learned-3 sees of mono sound at 16 kHz, nil when there is no figure. The names are
+// SNRTraits returns what learned-4 sees of mono sound at 16 kHz, nil when there is no figure. The names are
 // for the training script; the trees know a trait by its place.
 func SNRTraits(mono []float32) (values []float32, names []string) {
 	var c clipFigures

@@ -8,7 +8,7 @@ const (
 	// FloorMethod is a noise floor in time and frequency, for any sound in steady noise.
 	FloorMethod = "tf-floor-1"
 	// LearnedMethod is boosted trees over figures of the clip, for noise that comes and goes too: the default.
-	LearnedMethod = "learned-3"
+	LearnedMethod = "learned-4"
 	// WADAMethod is the waveform amplitude distribution of Kim and Stern (2008), for speech only.
 	WADAMethod = "wada"
 	// STNRMethod is the histogram of frame levels of NIST's Speech Quality Assurance package, for speech.
@@ -49,7 +49,7 @@ type SNR struct {
 	Low, High, Optimistic float64
 	Texture, Tonal, Zero  float64
 	Padded                float64
-	// NoiseOdds is LearnedMethod's alone: the log odds that there is nothing but noise.
+	// NoiseOdds is LearnedMethod's alone: the log odds that there is nothing but noise, and a share of the score.
 	NoiseOdds float64
 }
 

@@ -43,6 +43,9 @@ type clipFigures struct {
 	scaled         []float32
 	levels         blockLevels
 	column         [][8]float32
+	gain           []float64 // loudness of the background of each frame
+	columns        []float32
+	transformed    []float32
 }
 
 // figuring keeps what was used before.
@@ -270,6 +273,7 @@ func (b *traitBuilder) build(c *clipFigures) {
 
 	// Frames: how levels are spread, and whether the quiet ones sound like the loud ones.
 	c.waveFigures()
+	c.gains()
 	n := c.frames
 	c.frame, c.noisy, c.peaky, c.narrow = c.frame[:n], c.noisy[:n], c.peaky[:n], c.narrow[:n]
 	level := make([]float64, n)
@@ -455,6 +459,12 @@ func (b *traitBuilder) build(c *clipFigures) {
 	b.add("short_skew", skew)
 	b.add("short_kurtosis", kurtosis)
 	b.spread("short", short, true, 0.02, 0.1, 0.25, 0.5, 0.75, 0.99, 1)
+
+	b.background(c.gain)
+	b.spectraOfHalves(c, quiet, loud)
+	b.modulated(c, &band)
+	b.harmonicity(c, quiet, loud)
+	b.onsets(c, &band)
 }
 
 // sum adds up in four strands.

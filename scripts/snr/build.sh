@@ -2,7 +2,7 @@
 # Makes filters/learned.trees from nothing, with the figures of docs/metrics.md: build.sh DIR [TRAIN OPTIONS]
 # In DIR, an empty folder or that of an earlier run that was cut off, it leaves packages, clips, traits, the
 # Python environment and train.log. Debian 12 with espeak-ng,
-# 8 GB of disk, an hour of one core at most.
+# 13 GB of disk, an hour of one core at most.
 set -euo pipefail
 here=$(realpath "$(dirname "$0")") root=$(realpath "$(dirname "$0")/../..")
 mkdir -p "$1" && dir=$(realpath "$1") && shift
@@ -13,13 +13,14 @@ export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 [ -x "$dir/venv/bin/python" ] || python3 -m venv "$dir/venv"
 "$dir/venv/bin/pip" install -q -r "$here/requirements.txt"
 "$here/fetch.sh" "$dir/packages"
-for part in first second third design test; do
+for part in first second third fourth design held test; do
 	[ -f "$dir/$part/features.f32" ] && continue
-	if [ "$part" = design ]; then
-		"$dir/venv/bin/python" "$here/design.py" "$dir/packages" "$dir" | tee "$dir/$part.log"
-	else
-		"$dir/venv/bin/python" "$here/mixtures.py" "$dir/packages" "$dir" --only "$part" | tee "$dir/$part.log"
-	fi
+	case "$part" in
+	design) make=(design.py "$dir/packages" "$dir") ;;
+	held) make=(design.py "$dir/packages" "$dir" --held --clips 1000) ;;
+	*) make=(mixtures.py "$dir/packages" "$dir" --only "$part") ;;
+	esac
+	"$dir/venv/bin/python" "$here/${make[0]}" "${make[@]:1}" | tee "$dir/$part.log"
 	(cd "$root" && go run ./scripts/snr/features "$dir/$part")
 done
-"$dir/venv/bin/python" "$here/train.py" "$dir" --write "$root" "$@" | tee "$dir/train.log"
+"$dir/venv/bin/python" "$here/train.py" "$dir" --write "$root" --also "$dir/held" "$@" | tee "$dir/train.log"

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Makes the part of the training clips that has the contents and noises of the design's evaluation set.
 
-    design.py PACKAGES OUT [--clips N]
+    design.py PACKAGES OUT [--held] [--clips N]
 
 PACKAGES is what fetch.sh leaves; voices come from espeak-ng 1.51, which must be installed. OUT/design gets
 clips.s16 and clips.csv as mixtures.py writes them. The contents, noises and rules are those of the design's
 data-set maker; only files of its development half are used (lowest bit of the first byte of SHA-256("snr:" + name)
-is 1), so that its held-out half stays unheard, and each mix's SNR is moved by up to 2 dB and its length drawn.
+is 1), so that its held-out half stays unheard, and each mix's SNR is moved by up to 2 dB and its length drawn. --held makes
+OUT/held of the files of the held-out half instead, to judge by.
 """
 import argparse, csv, glob, hashlib, io, os, subprocess, tempfile, zlib
 import numpy as np, soundfile as sf
@@ -407,12 +408,13 @@ def family(o):
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("packages"), ap.add_argument("out"), ap.add_argument("--clips", type=int)
+    ap.add_argument("packages"), ap.add_argument("out"), ap.add_argument("--held", action="store_true"), ap.add_argument("--clips", type=int)
     a = ap.parse_args()
-    out = f"{a.out}/design"
+    split, part = ("unused", "held") if a.held else ("dev", "design")
+    out = f"{a.out}/{part}"
     os.makedirs(out, exist_ok=True)
     src = sources(a.packages)
-    all_ = specs("dev", src)
+    all_ = specs(split, src)
     r0 = np.random.default_rng(7)
     at = crc = 0
     order = r0.permutation(len(all_))
@@ -425,13 +427,13 @@ def main():
                 o["snr"] = float(np.clip(o["snr"] + r0.uniform(-2, 2), -8, 32))
             o["dur"] = int(r0.choice([2, 3, 5, 10]))
             o["id"] += "x"
-            x, snr = render(o, "dev", src)
+            x, snr = render(o, split, src)
             alone = o["kind"] == "noiselike"
             w.writerow(dict(at=at, n=len(x), kind="noise" if alone else o["kind"], package="none" if alone else PACKAGES[o["content"]], cls="none" if alone else o["content"],
                             noise=o["content_file"] if alone else o["noise"], family=family(o), snr="" if snr is None else snr, variant=o["variant"]))
             raw.write(x.tobytes())
             crc, at = zlib.crc32(x.tobytes(), crc), at + len(x)
-    print(f"design: {len(order[:a.clips])} clips, {at / FS / 3600:.2f} hours, crc32 of all samples {crc:08x}", flush=True)
+    print(f"{part}: {len(order[:a.clips])} clips, {at / FS / 3600:.2f} hours, crc32 of all samples {crc:08x}", flush=True)
 
 
 if __name__ == "__main__":

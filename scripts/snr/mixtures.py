@@ -4,7 +4,7 @@
     mixtures.py PACKAGES OUT [--only PART] [--clips N]
 
 PACKAGES is a folder with one folder for each Debian package, holding its sound files; see fetch.sh. OUT gets
-a folder for each part, first, second and third to train on, test to judge by, with clips.s16 (16 kHz, mono, 16 bit,
+a folder for each part, first to fourth to train on, test to judge by, with clips.s16 (16 kHz, mono, 16 bit,
 one clip after the other) and clips.csv (place, length and truth of each). Truth: active level of the clean
 part (ITU-T P.56's 15.9 dB over frames of 10 ms) minus the mean level of the noise, before coding. A clip's
 content package and noise family are named, so that a split can keep both apart. The test has packages, kinds
@@ -65,10 +65,18 @@ MORE = [
     ("fx", "foobillardplus-data", r"^(?!.*music)"), ("music", "foobillardplus-data", r"music"), ("music", "marsshooter-data", r"music"), ("fx", "marsshooter-data", r"sound"),
     ("music", "drascula-music", r""), ("music", "hyperrogue-music", r""),
 ]
+# The fourth part's own.
+NEWER = [
+    ("music", "naev-data", r"/music/"), ("fx", "naev-data", r"/sounds/"), ("music", "redeclipse-data", r"/music/"), ("speech", "redeclipse-data", r"/announcer/|/voice/"),
+    ("fx", "redeclipse-data", r"/sounds/(?!music|announcer|voice)"), ("music", "widelands-data", r"/music/"), ("animal", "widelands-data", r"/animals/|/critters/"),
+    ("fx", "widelands-data", r"/sound/(?!animals)"), ("music", "flare-game", r"/music/"), ("fx", "flare-game", r"/soundfx/"), ("music", "freedroidrpg-data", r"/sound/music/"),
+    ("speech", "freedroidrpg-data", r"voice_samples|comments"), ("fx", "freedroidrpg-data", r"/effects/(?!.*(voice_samples|comments))"),
+]
 # Folders of recordings that are noise all through, whatever their names; packages whose other steady recordings
 # are, for those of the rest are instruments.
 PLACES = re.compile(r"/ambien(?!.*(jingle|disco|newswav))|/weather", re.I)
 MACHINERY = ("flightgear-data-base", "openarena-data", "trigger-rally-data", "ufoai-sound", "warzone2100-data")
+NEWER_MACHINERY = (*MACHINERY, "redeclipse-data", "naev-data")
 # The test's.
 TEST_CONTENT = [
     ("speech", "asterisk-core-sounds-it-wav", r""),
@@ -677,12 +685,14 @@ def codec(r, x):
     return kind, (y[:len(x)] if len(y) >= len(x) else np.pad(y, (0, len(x) - len(y))))
 
 
-def clip(r, content, noise, part):
+def draw(r, content, noise, part, kind=None):
+    """what a clip is made of: its row, the content or None, the noise or None; None when silence was drawn."""
     n = int(FS * r.choice([r.uniform(2, 10), 10, 5, 2, r.uniform(1.5, 4)]))
     keys = sorted(content)
     real = sorted(noise)
     u = r.random()
     row = dict(kind="mix" if u < part.mixes else "clean" if u < part.mixes + part.clean else "noise", n=n, package="none", cls="none", noise="none", family="none", snr="", variant="plain")
+    row["kind"] = kind or row["kind"]
     s = v = None
     if row["kind"] != "noise":
         cls = r.choice(["speech", "music", "fx", "animal", "tone"], p=part.classes)
@@ -711,9 +721,34 @@ def clip(r, content, noise, part):
         if not v.std() > 1e-6:
             return None
         v = v / v.std()
+    return row, s, v
+
+
+def clip(r, content, noise, part):
+    drawn = draw(r, content, noise, part)
+    return drawn and finish(r, *drawn, 0.4, 4)
+
+
+def pairs(r, content, noise, part):
+    """a content and a noise: three mixes of them, and now and then each alone."""
+    drawn = draw(r, content, noise, part, "mix")
+    if drawn is None:
+        return
+    row, s, v = drawn
+    for _ in range(3):
+        yield finish(r, dict(row), s, v, 0.7, -4)
+    if r.random() < 0.7:
+        yield finish(r, dict(row, kind="noise", package="none", cls="none"), None, v)
+    if r.random() < 0.4:
+        yield finish(r, dict(row, kind="clean", noise="none", family="none"), s, None)
+
+
+def finish(r, row, s, v, near=0.0, least=0.0):
+    """the row and the samples of a clip, mixed, that share of the mixes from least to 16 dB, and perhaps coded; None when it is silence."""
+    n = row["n"]
     x = s if v is None else v
     if row["kind"] == "mix":
-        row["snr"] = round(r.uniform(4, 16) if r.random() < 0.4 else r.uniform(-8, 32), 2)
+        row["snr"] = round(r.uniform(least, 16) if r.random() < near else r.uniform(-8, 32), 2)
         x = s + v * 10 ** ((active_db(s) - row["snr"]) / 20)
     x = x / np.abs(x).max() * r.uniform(0.1, 0.95)
     w = r.choice(["plain", "codec", "low", "dc", "pad", "quiet", "clipped"], p=[0.55, 0.13, 0.1, 0.04, 0.06, 0.08, 0.04])
@@ -754,6 +789,7 @@ PARTS = {
     "first": Part(1, 8000, 0.68, 0.17, 0.4, FIRST),
     "second": Part(2, 1500, 0.6, 0.14, 0.45, SECOND),
     "third": Part(4, 8000, 0.56, 0.16, 0.6, FIRST | {f: FIRST.get(f, []) + k for f, k in SECOND.items()}, tones, (0.2, 0.26, 0.42, 0, 0.12), hardened),
+    "fourth": Part(5, 24000, 1, 0, 0.6, FIRST | {f: FIRST.get(f, []) + k for f, k in SECOND.items()}, tones, (0.22, 0.25, 0.36, 0.07, 0.1), hardened),
     "test": Part(3, 1000, 0.6, 0.2, 0.45, TEST, strings, (0.28, 0.26, 0.3, 0, 0.16)),
 }
 
@@ -766,6 +802,14 @@ def pools(packages, part):
     if part == "third":
         content, noise, spare = load(packages, MORE, NOISE_NAMES, PLACES)
         for k in MACHINERY:
+            noise.setdefault(k, []).extend(spare.get(k, []))
+        return content, noise
+    if part == "fourth":
+        content, noise, spare = {}, {}, {}
+        for table in (CONTENT, MORE, NEWER):
+            for pool, more in zip((content, noise, spare), load(packages, table, NOISE_NAMES, PLACES)):
+                pool.update(more)
+        for k in NEWER_MACHINERY:
             noise.setdefault(k, []).extend(spare.get(k, []))
         return content, noise
     content, noise, spare = load(packages, CONTENT, NOISE_NAMES)
@@ -797,15 +841,16 @@ def main():
             w = csv.DictWriter(f, "at n kind package cls noise family snr variant".split())
             w.writeheader()
             while done < (a.clips or part.clips):
-                c = clip(seeded("clip", part.seed, i), content, noise, part)
+                r = seeded("clip", part.seed, i)
                 i += 1
-                if c is None:  # silence was drawn
-                    continue
-                row, x = c
-                row.update(at=at, n=len(x))
-                w.writerow(row)
-                raw.write(x.tobytes())
-                crc, at, done = zlib.crc32(x.tobytes(), crc), at + len(x), done + 1
+                for c in pairs(r, content, noise, part) if name == "fourth" else [clip(r, content, noise, part)]:
+                    if c is None or done == (a.clips or part.clips):  # None: silence was drawn
+                        continue
+                    row, x = c
+                    row.update(at=at, n=len(x))
+                    w.writerow(row)
+                    raw.write(x.tobytes())
+                    crc, at, done = zlib.crc32(x.tobytes(), crc), at + len(x), done + 1
         print(f"{name}: {done} clips, {at / FS / 3600:.2f} hours, crc32 of all samples {crc:08x}", flush=True)
 
 

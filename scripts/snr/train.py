@@ -1,48 +1,52 @@
 #!/usr/bin/env python3
-"""Trains the noise estimator learned-3 and judges it (docs/metrics.md).
+"""Trains the noise estimator learned-4 and judges it (docs/metrics.md).
 
-    train.py DATA [--write ROOT] [--against TREES] [--also DIR]
+    train.py DATA [--write ROOT] [--against TREES:SHARE:MOST] [--also DIR]
 
-DATA holds first, second, third, design and test, each with clips.csv (mixtures.py, design.py) and features.f32 (go run
+DATA holds first, second, third, fourth, design and test, each with clips.csv (mixtures.py, design.py) and features.f32 (go run
 ./scripts/snr/features DATA/first, and so on). First comes a cross-validation on all but test in which neither the content's package nor
-the noise's family of a test clip was seen in training; it chose WEIGHTS, MOST and CLEAN, and gives the knots. Then the model
+the noise's family of a test clip was seen in training; it chose WEIGHTS, CLEAN, SHARE and MOST, and gives the knots. Then the model
 of all of them, judged on test. --write puts the
 trees into ROOT/filters/learned.trees and vectors for the tests into ROOT/filters/testdata/learned.json.
---jobs fits so many models at once, to the same result. --against judges another file of trees on test, --also judges on more clips (WAV files and truth.csv). Needs
-numpy and scikit-learn; OMP_NUM_THREADS=1 is faster than threads that wait for each other.
+--jobs fits so many models at once, to the same result; --check stops after the cross-validation. --against judges another file of trees on test by its own rule (learned-3's is 0:-0.5), --also judges on more clips (design.py --held). Needs
+numpy and lightgbm.
 
 The model: score, a weighted mean of boosted trees' log odds that the SNR is above each of LEVELS; snr, the score's place on
 a curve of straight pieces; noise, boosted trees on the log odds that a clip is noise alone; error, boosted trees on the
 absolute error in cross-validation.
 """
-import argparse, csv, hashlib, json, multiprocessing, struct
+import argparse, csv, hashlib, json, multiprocessing, os, struct
 import numpy as np
-from sklearn.ensemble import HistGradientBoostingClassifier as Classifier, HistGradientBoostingRegressor as Regressor
+import lightgbm
 
-TRAINING = ("first", "second", "third", "design")
+TRAINING = ("first", "second", "third", "design", "fourth")
+# The cross-validation tests on clips of these parts, so that its figures compare with those of earlier estimators.
+TESTED = TRAINING[:4]
 LOW, HIGH, LIMIT, FOLDS = -10.0, 30.0, 10.0, 4
 # The score is made of the odds that the SNR is above these levels, most of that of the filter's usual limit.
-LEVELS, WEIGHTS = (0, 5, 10, 15, 20), (1 / 9, 1 / 9, 5 / 9, 1 / 9, 1 / 9)
+LEVELS, WEIGHTS = (5, 10, 15), (1 / 7, 5 / 7, 1 / 7)
 # A clean clip counts as that many mixes, so that few are dropped. The curve has so many knots and one for the clean, at this SNR.
-CLEAN, KNOTS, CLEAN_DB = 4.0, 16, 35.0
-# A clip below the limit whose log odds of noise alone are above this is unknown.
-MOST = -0.5
-TREES = 150
+CLEAN, KNOTS, CLEAN_DB = 8.0, 16, 35.0
+# A clip below the limit is unknown whose log odds of noise alone, and that share of its score, are above MOST.
+SHARE, MOST = 0.6, -2.2
+TREES = 300
 # What the odds are learned from: noise alone, and mixes that may be below the limit.
 NEAR = LIMIT + 2
 STEADY = ("white", "pink", "brown", "coloured", "equalised", "fan", "hum", "comb", "phased", "lines", "poles", "thyristor")
 
 
 def load(dirs):
-    rows, X = [], []
+    rows, X, names = [], [], None
     for d in dirs:
-        r = list(csv.DictReader(open(f"{d}/clips.csv")))
+        r = [dict(row, part=os.path.basename(d)) for row in csv.DictReader(open(f"{d}/clips.csv"))]
         with open(f"{d}/features.f32", "rb") as f:
-            names = f.readline().decode().strip().split(",")
-            x = np.frombuffer(f.read(), "<f4").reshape(-1, len(names))
-        n = min(len(r), len(x))
-        rows += r[:n]
-        X.append(x[:n])
+            here = f.readline().decode().strip().split(",")
+            x = np.frombuffer(f.read(), "<f4").reshape(-1, len(here))
+        if len(r) != len(x) or here != (names or here):
+            raise SystemExit(f"{d}: features.f32 is of other clips or other traits; remove it and run build.sh again")
+        names = here
+        rows += r
+        X.append(x)
     X = np.concatenate(X)
     ok = ~np.isnan(X[:, 0])
     return [r for r, o in zip(rows, ok) if o], X[ok], names
@@ -52,8 +56,13 @@ def column(rows, name):
     return np.array([r[name] for r in rows])
 
 
-def below(trees):
-    return Classifier(max_iter=trees, learning_rate=20 / (trees + 100), max_leaf_nodes=12, min_samples_leaf=20, l2_regularization=2, max_features=0.15, random_state=1)
+def booster(kind, trees, leaves, rate, l2, least=20):
+    return kind(n_estimators=trees, learning_rate=rate, num_leaves=leaves, min_child_samples=least, reg_lambda=l2, colsample_bytree=0.15, max_bin=127,
+                random_state=1, n_jobs=1, deterministic=True, force_col_wise=True, verbose=-1)
+
+
+def below():
+    return booster(lightgbm.LGBMClassifier, TREES, 12, 0.05, 2)
 
 
 def score(models, X):
@@ -72,12 +81,12 @@ def curve(s, y, clean):
     return np.float32([*x[below], top]), np.float32([*v[below], CLEAN_DB])
 
 
-def classifier(trees):
-    return Classifier(max_iter=trees, learning_rate=10 / (trees + 60), max_leaf_nodes=10, min_samples_leaf=20, l2_regularization=1, max_features=0.15, random_state=1)
+def alone_():
+    return booster(lightgbm.LGBMClassifier, TREES, 12, 0.04, 1)
 
 
 def odds(m, X):
-    return m.decision_function(X)
+    return m.predict(X, raw_score=True)
 
 
 def auc(s, y):
@@ -117,47 +126,43 @@ def floor_unknown(X):
     return (X[:, 1] < LIMIT) & ((X[:, 0] >= LIMIT) | (X[:, 3] < 1.1) & (X[:, 4] < 0.1) | (X[:, 5] > 0.1))
 
 
-def deal(values, seed=5):
-    names = sorted(set(values) - {"none"})
+def deal(values, tested, seed=5):
+    """a part of the cross-validation for each of the values, -1 for none; those that are not tested are dealt after the others."""
+    names = sorted(set(values[tested]) - {"none"})
     p = np.random.default_rng(seed).permutation(len(names))
     f = {n: p[i] % FOLDS for i, n in enumerate(names)}
+    f |= {n: i % FOLDS for i, n in enumerate(sorted(set(values) - set(names) - {"none"}))}
     return np.array([f.get(v, -1) for v in values])
 
 
 def trees_of(model, scale=1.0):
-    """(base, [tree]); a tree is [(trait, threshold, right)], a leaf (255, value, 0); the left child follows its parent."""
+    """[tree]; a tree is [(trait, threshold, right)], a leaf (255, value, 0); the left child follows its parent."""
     out = []
-    for stage in model._predictors:
-        nodes = stage[0].nodes
+    for tree in model.booster_.dump_model()["tree_info"]:
         flat = []
 
-        def walk(i):
-            n = nodes[i]
-            if n["is_leaf"]:
-                flat.append((255, scale * float(n["value"]), 0))
+        def walk(n):
+            if "leaf_value" in n:
+                flat.append((255, scale * n["leaf_value"], 0))
                 return
+            assert n["decision_type"] == "<="
             at = len(flat)
-            t = np.float32(n["num_threshold"])
-            if float(t) > n["num_threshold"]:
+            t = np.float32(n["threshold"])
+            if float(t) > n["threshold"]:
                 t = np.nextafter(t, np.float32(-np.inf))
             flat.append(None)
-            walk(n["left"])
-            flat[at] = (int(n["feature_idx"]), float(t), len(flat))
-            walk(n["right"])
-        walk(0)
+            walk(n["left_child"])
+            flat[at] = (int(n["split_feature"]), float(t), len(flat))
+            walk(n["right_child"])
+        walk(tree["tree_structure"])
         out.append(flat)
-    return scale * float(np.ravel(model._baseline_prediction)[0]), out
-
-
-def joined(parts):
-    """one ensemble whose sum is that of all."""
-    return sum(base for base, _ in parts), [t for _, trees in parts for t in trees]
+    return out
 
 
 def pack(traits, models, knots):
     b = struct.pack("<4sI", b"snr2", traits)
-    for base, trees in models:
-        b += struct.pack("<dI", base, len(trees))
+    for trees in models:  # LightGBM has what they begin with in the first tree
+        b += struct.pack("<dI", 0, len(trees))
         for t in trees:
             b += struct.pack("<H", len(t))
             for trait, number, right in t:
@@ -207,25 +212,13 @@ def truths(rows):
                 real=(np.char.find(family, "syn") < 0) & (np.char.find(family, "new") < 0))
 
 
-def held_out_half(dir):
-    """the same of a folder of WAV files with truth.csv, and the traits."""
-    truth = list(csv.DictReader(open(f"{dir}/truth.csv")))
-    with open(f"{dir}/features.f32", "rb") as f:
-        f.readline()
-        X = np.frombuffer(f.read(), "<f4").reshape(len(truth), -1)
-    ok = ~np.isnan(X[:, 0])
-    truth = [t for t, o in zip(truth, ok) if o]
-    return X[ok], dict(kind=np.array([{"noiselike": "noise"}.get(t["kind"], t["kind"]) for t in truth]), snr=np.array([float(t["snr_active"] or "nan") for t in truth]),
-                       noise=column(truth, "noise"), musical=np.isin(column(truth, "content"), ("music", "tone")), real=np.char.find(column(truth, "content_file"), "syn_") < 0)
-
-
 def judge(title, X, c, models):
-    """each model: name, value, odds."""
+    """each model: name, value, odds, and their limit."""
     none = np.zeros(len(X), bool)
     report(f"{title}: tf-floor-1", X[:, 1].astype(float), floor_unknown(X), **c)
     report(f"{title}: tf-floor-1, value alone", X[:, 1].astype(float), none, **c)
-    for name, v, o in models:
-        report(f"{title}: {name}", v, decide(v, o), **c)
+    for name, v, o, most in models:
+        report(f"{title}: {name}", v, decide(v, o, most), **c)
         report(f"{title}: {name}, value alone", v, none, **c)
     m = c["kind"] == "mix"
     for n in sorted(set(c["noise"][m & ~c["real"]])):
@@ -234,9 +227,10 @@ def judge(title, X, c, models):
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("data"), ap.add_argument("--write"), ap.add_argument("--against"), ap.add_argument("--also"), ap.add_argument("--jobs", type=int, default=1)
+    ap.add_argument("data"), ap.add_argument("--write"), ap.add_argument("--against"), ap.add_argument("--also"), ap.add_argument("--jobs", type=int, default=1), ap.add_argument("--check", action="store_true")
     a = ap.parse_args()
     rows, X, names = load([f"{a.data}/{part}" for part in TRAINING])
+    tested = np.array([r["part"] in TESTED for r in rows])
     assert len(names) < 255
     c = truths(rows)
     kind, snr, family, package = c["kind"], c["snr"], column(rows, "family"), column(rows, "package")
@@ -246,7 +240,7 @@ def main():
     print(len(rows), "clips,", (kind == "mix").sum(), "mixes,", (kind == "clean").sum(), "clean,", (kind == "noise").sum(), "noise alone;", len(names), "traits")
 
     value, sure, fold = np.full(len(y), np.nan), np.full(len(y), np.nan), np.full(len(y), -1)
-    tp, tf = deal(package), deal(family)
+    tp, tf = deal(package, tested), deal(family, tested)
     clean = kind == "clean"
     global fit  # what the processes of the pool find when they start
 
@@ -254,15 +248,15 @@ def main():
         k, what = job
         m = ((tp != k) & (tf != k) if k >= 0 else np.ones(len(y), bool)) & (doubtful if what == "noise" else mixed)
         if what == "noise":
-            return classifier(TREES // 2).fit(X[m], kind[m] == "noise")
-        return below(TREES).fit(X[m], y[m] < what, sample_weight=np.where(clean[m], CLEAN, 1.0))
+            return alone_().fit(X[m], kind[m] == "noise")
+        return below().fit(X[m], y[m] < what, sample_weight=np.where(clean[m], CLEAN, 1.0))
     jobs = [(k, what) for k in range(-1, FOLDS) for what in (*LEVELS, "noise")]  # -1: of all
     with multiprocessing.get_context("fork").Pool(a.jobs) as pool:
         models = dict(zip(jobs, pool.map(fit, jobs, chunksize=1)))
     for k in range(FOLDS):
-        test = ((tp == k) | (tp == -1)) & ((tf == k) | (tf == -1))
+        test = tested & ((tp == k) | (tp == -1)) & ((tf == k) | (tf == -1))
         value[test] = score([models[k, level] for level in LEVELS], X[test])
-        sure[test] = odds(models[k, "noise"], X[test])
+        sure[test] = odds(models[k, "noise"], X[test]) + SHARE * value[test]
         fold[test] = k
     seen = fold >= 0
     m = seen & mixed
@@ -272,35 +266,40 @@ def main():
     miss = np.minimum(np.abs(value - np.where(kind == "clean", np.maximum(value, HIGH - 5), snr)), 20)
     e = seen & mixed
     error = np.full(len(y), np.nan)
-    scale = Regressor(max_iter=80, learning_rate=0.08, max_leaf_nodes=10, min_samples_leaf=40, max_features=0.15, random_state=1)
+    scale = booster(lightgbm.LGBMRegressor, 80, 10, 0.08, 0, 40)
     for k in range(FOLDS):
         m = e & (fold != k)
         error[fold == k] = np.maximum(scale.fit(X[m], miss[m]).predict(X[fold == k]), 0.5)
     s = {k: v[seen] for k, v in c.items()}
     report("cross-validation: tf-floor-1", X[seen, 1].astype(float), floor_unknown(X)[seen], **s)
-    report("learned-3, value alone", value[seen], np.zeros(seen.sum(), bool), **s)
-    for most in (0.5, 0, -0.5, -1, -1.5):
-        report(f"learned-3, odds {most}", value[seen], decide(value, sure, most)[seen], **s)
+    report("learned-4, value alone", value[seen], np.zeros(seen.sum(), bool), **s)
+    for most in (MOST + 1, MOST + 0.5, MOST, MOST - 0.5, MOST - 1):
+        report(f"learned-4, odds {most}", value[seen], decide(value, sure, most)[seen], **s)
     mix = e & (kind == "mix") & (snr > -5) & (snr < 25)
     ratio = np.sort((miss / error)[mix])
     print(f"80 % of the errors are within {ratio[int(0.8 * len(ratio))]:.2f} times the expected one; its mean {error[mix].mean():.2f}")
 
+    if a.check:
+        return
     final, alone = [models[-1, level] for level in LEVELS], models[-1, "noise"]
     scale.fit(X[e], miss[e])
-    b = pack(len(names), [joined([trees_of(m, -w) for m, w in zip(final, WEIGHTS)]), trees_of(alone), trees_of(scale)], knots)
-    tables = [("learned-3", b)]
+    b = pack(len(names), [sum((trees_of(m, -w) for m, w in zip(final, WEIGHTS)), []), trees_of(alone), trees_of(scale)], knots)
+    tables = [("learned-4", b, SHARE, MOST)]
     if a.against:
-        with open(a.against, "rb") as f:
-            tables.append((a.against, f.read()))
+        name, share, most = a.against.rsplit(":", 2)
+        with open(name, "rb") as f:
+            tables.append((name, f.read(), float(share), float(most)))
     test, T, _ = load([f"{a.data}/test"])
     places = [("test", T, truths(test))]
     if a.also:
-        places.append((a.also, *held_out_half(a.also)))
+        also, A, _ = load([a.also])
+        places.append((a.also, A, truths(also)))
     for title, T, c in places:
         models = []
-        for name, table in tables:
+        for name, table, share, most in tables:
             r, o, _, k = unpack(table)
-            models.append((name, np.interp(predict(r, T), *k), predict(o, T)))
+            s = predict(r, T)
+            models.append((name, np.interp(s, *k), predict(o, T) + share * s, most))
         judge(title, T, c, models)
     if a.write:
         with open(f"{a.write}/filters/learned.trees", "wb") as f:
