@@ -75,9 +75,14 @@ class Peak:
         self.thread.join()
 
 
+def steps_of(batch, steps):
+    """The number of steps of a batch where so many are taken of 64."""
+    return max(8, steps * 64 // batch)
+
+
 def train_command(a, run, batch, precision, attention, steps):
     """prep's command for a training of so many steps (of batch 64; fewer of larger ones) in the folder run."""
-    steps = max(8, steps * 64 // batch)
+    steps = steps_of(batch, steps)
     shutil.rmtree(run, ignore_errors=True)
     return [a.prep, "train", a.work / "shards", "--preset", SIZES[a.size]["preset"], "--device", a.device, "--precision", precision, "--set", f"train.attention={attention}",
             "--freeze", "vision", "--set", "train.pairs.text=0", "--set", "train.held_out=0", *(["--config", a.config] if a.config else []), "--batch", str(batch), "--epochs", str(max(1, math.ceil(steps * batch / a.items))),
@@ -228,7 +233,7 @@ def main():
     a = p.parse_args()
     if a.torch:
         precision, batch = a.torch.split(":")
-        return torch_step(a, int(batch), precision, max(8, a.steps * 64 // int(batch)))
+        return torch_step(a, int(batch), precision, steps_of(int(batch), a.steps))
     a.work.mkdir(parents=True, exist_ok=True)
     a.prep = a.prep.resolve()
     shards = a.work / "shards"

@@ -17,8 +17,10 @@ type Estimate struct {
 	Towers map[string]TowerEstimate `json:"towers"`
 	// Parameters are counted by tower, and as "total".
 	Parameters map[string]int `json:"parameters"`
-	// MemoryBytes is the peak of the largest step: weights, moments, averages, gradients and activations.
+	// MemoryBytes is what the largest step holds: weights, moments and averages, and its own gradients and activations.
 	MemoryBytes int64 `json:"memory_bytes"`
+	// ResidentBytes are the least and the most memory that the process takes for it on a CPU, by engine: "go" and "xla".
+	ResidentBytes map[string][2]int64 `json:"resident_bytes"`
 	// GFLOPS is the rate of this machine in float32 matrix products, measured in a fraction of a second.
 	GFLOPS float64                 `json:"gflops"`
 	Pairs  map[string]PairEstimate `json:"pairs"`
@@ -237,7 +239,7 @@ func DryRun(o Options) (*Estimate, error) {
 			}
 		}
 	}
-	largest := int64(0)
+	largest, activations := int64(0), int64(0)
 	for name, pr := range pairs {
 		hub, other := est.Towers["vision"], est.Towers[towerOf(pr.other).name]
 		share := float64(pr.batch) / float64(c.Train.Batch)
@@ -250,18 +252,36 @@ func DryRun(o Options) (*Estimate, error) {
 				est.Seconds += float64(pr.perEpoch*pr.parts) * share * gflop / rate
 			}
 		}
-		largest = max(largest, hub.ActivationBytes+other.ActivationBytes)
+		largest = max(largest, hub.ActivationBytes+other.ActivationBytes+gradientBytes(hub)+gradientBytes(other))
+		activations = max(activations, hub.ActivationBytes+other.ActivationBytes)
 	}
-	// Moments and averages stay once a tower has had a step; gradients live for one, and are counted with them.
+	// Moments and averages stay once a tower has had a step; gradients live for one.
 	used := map[string]bool{"vision": true}
 	for _, pr := range pairs {
 		used[towerOf(pr.other).name] = true
 	}
 	for name := range used {
-		est.MemoryBytes += est.Towers[name].OptimizerBytes
+		est.MemoryBytes += est.Towers[name].OptimizerBytes - gradientBytes(est.Towers[name])
 	}
 	est.MemoryBytes += largest
+	est.ResidentBytes = residentBytes(est.MemoryBytes, activations)
 	return est, nil
+}
+
+// gradientBytes are those of OptimizerBytes that live for a step.
+func gradientBytes(t TowerEstimate) int64 { return 4 * int64(t.Trained) }
+
+// residentBytes are bounds of what a process takes in which a step holds so much, activations included. An engine may
+// keep half of the activations alone. Go's collector lets the heap become twice what lives; the program, its buffers for
+// data and measurements, and on XLA the plugin and its compiler, come on top. Measured on runs of several sizes
+// (docs/training.md).
+func residentBytes(held, activations int64) map[string][2]int64 {
+	const mib = 1 << 20
+	least := held - activations/2
+	return map[string][2]int64{
+		"go":  {least + 100*mib, 2*held + 450*mib},
+		"xla": {least + 400*mib, 2*held + 1200*mib},
+	}
 }
 
 // productRate measures float32 matrix products of the engine, in GFLOP/s.

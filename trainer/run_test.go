@@ -616,6 +616,26 @@ func TestDryRun(t *testing.T) {
 	if !(a.ActivationBytes < b.ActivationBytes && b.ActivationBytes < c.ActivationBytes) || !(a.OptimizerBytes < c.OptimizerBytes) || !(probe.MemoryBytes < full.MemoryBytes) {
 		t.Errorf("a probe keeps %d bytes, LoRA %d, everything %d", a.ActivationBytes, b.ActivationBytes, c.ActivationBytes)
 	}
+	// What a step holds: all weights, two moments of what the pairs' towers train, and one pair's gradients and activations.
+	held, largest := int64(0), int64(0)
+	for name, tw := range full.Towers {
+		held += tw.WeightBytes
+		if name == "vision" || name == "text" || name == "audio" {
+			held += 8 * int64(tw.Trained)
+		}
+		if name == "text" || name == "audio" {
+			largest = max(largest, tw.ActivationBytes+4*int64(tw.Trained))
+		}
+	}
+	held += largest + full.Towers["vision"].ActivationBytes + 4*int64(full.Towers["vision"].Trained)
+	if full.MemoryBytes != held {
+		t.Errorf("a step holds %d bytes, want %d", full.MemoryBytes, held)
+	}
+	for engine, r := range full.ResidentBytes {
+		if r[0] < held/2 || r[1] < 2*held || len(full.ResidentBytes) != 2 {
+			t.Errorf("on %s the process takes %d", engine, r)
+		}
+	}
 	staged, config := estimate(func(c *configs.Train) {
 		c.Stages = []configs.Stage{{Epochs: 2, Freeze: []string{"vision", "text"}, Rate: 1}, {Rate: 1}}
 	})

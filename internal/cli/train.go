@@ -190,7 +190,12 @@ func printEstimate(w io.Writer, e *trainer.Estimate) {
 		fmt.Fprintf(tw, "%s\t%d\t%d\t%d\t%.3g\n", name, p.Items, p.Batch, p.StepsPerEpoch, p.SecondsPerStep)
 	}
 	tw.Flush()
-	fmt.Fprintf(w, "memory at the peak: about %s; this machine multiplies at %.0f GFLOP/s\n", bytesText(e.MemoryBytes), e.GFLOPS)
+	span := func(engine string) string {
+		r := e.ResidentBytes[engine]
+		return bytesText(r[0]) + " to " + bytesText(r[1])
+	}
+	fmt.Fprintf(w, "memory: the largest step holds about %s; the process takes %s on the Go backend, %s on XLA for the CPU\n", bytesText(e.MemoryBytes), span("go"), span("xla"))
+	fmt.Fprintf(w, "this machine multiplies at %.0f GFLOP/s\n", e.GFLOPS)
 	if e.Steps > 0 {
 		fmt.Fprintf(w, "the whole run: %d steps, about %s\n", e.Steps, time.Duration(e.Seconds*float64(time.Second)).Round(time.Second))
 	}
