@@ -91,7 +91,7 @@ func (t *tiffFile) ycbcrToRGB(m *image.NRGBA) error {
 		return t.corrupt("YCbCr whose green has no luma")
 	}
 	f := [3]float32{float32(luma[0]), float32(luma[1]), float32(luma[2])}
-	fix := func(v float32) int32 { return int32(float64(min(max(v, 0), 2))*(1<<16) + 0.5) }
+	fix := func(v float32) int32 { return int32(float64(float64(min(max(v, 0), 2))*(1<<16)) + 0.5) }
 	red, blue := 2-float32(2*f[0]), 2-float32(2*f[2])
 	d1, d2 := fix(red), -fix(float32(f[0]*red)/f[1])
 	d3, d4 := fix(blue), -fix(float32(f[2]*blue)/f[1])
@@ -144,7 +144,7 @@ func (t *tiffFile) labToRGB(img image.Image) {
 		for i := 0; i < len(m.Pix); i += 8 {
 			p := m.Pix[i : i+8 : i+8]
 			at := func(k int) uint16 { return uint16(p[2*k])<<8 | uint16(p[2*k+1]) }
-			r, g, b := labPixel(float64(at(0))*100/white, float64(at(1)^flip)/256-128, float64(at(2)^flip)/256-128)
+			r, g, b := labPixel(float64(at(0))*100/white, float64(float64(at(1)^flip)/256)-128, float64(float64(at(2)^flip)/256)-128)
 			p[0], p[1], p[2], p[3], p[4], p[5] = r, r, g, g, b, b
 		}
 	}
