@@ -40,6 +40,7 @@ type Decoder struct {
 	xr      [2][lines]float32
 	nonzero [2]int // lines that may differ from 0
 	bank    [2]filterBank
+	pcm     [2][lines]float32
 }
 
 // granule is the side information of one channel of one granule.
@@ -183,7 +184,12 @@ func (d *Decoder) Decode(frame []byte, out []float32) (samples int, err error) {
 		}
 		for c := range h.Channels {
 			s := &d.side[g][c]
-			d.bank[c].run(&d.xr[c], d.nonzero[c], s.blockType, s.mixed, &bandTables[h.rateIndex], out[g*lines*h.Channels+c:], h.Channels)
+			d.bank[c].run(&d.xr[c], d.nonzero[c], s.blockType, s.mixed, &bandTables[h.rateIndex], &d.pcm[c])
+		}
+		if to := out[g*lines*h.Channels:]; h.Channels == 2 {
+			interleave(to, &d.pcm[0], &d.pcm[1])
+		} else {
+			copy(to, d.pcm[0][:])
 		}
 	}
 	d.keep(n)
@@ -464,29 +470,18 @@ func (d *Decoder) readLines(r *bitReader, s *granule, c, end int) bool {
 			n := uint(e & entryLength)
 			w <<= n
 			used += n
-			x, y := uint(e>>12), uint(e>>8&15)
-			if x == 15 && linbits > 0 {
-				x += uint(w >> (64 - linbits))
-				w <<= linbits
-				used += linbits
+			x, y := e>>12, e>>8&15
+			if linbits > 0 && (x == 15 || y == 15) {
+				d.long(r, w, used, linbits, x, y, (*[2]float32)(xr[at:]))
+				continue
 			}
-			v := power[x]
-			if x > 0 {
-				v = flip(v, w)
-				w <<= 1
-				used++
-			}
-			if y == 15 && linbits > 0 {
-				y += uint(w >> (64 - linbits))
-				w <<= linbits
-				used += linbits
-			}
-			u := power[y]
-			if y > 0 {
-				u = flip(u, w)
-				used++
-			}
-			xr[at], xr[at+1] = v, u
+			// A sign follows what is not 0, and what is 0 gets none: without branches, which no processor foresees.
+			signX, signY := (x+15)>>4, (y+15)>>4
+			v := math.Float32bits(power[x]) | uint32(w>>32)&(signX<<31)
+			w <<= signX
+			u := math.Float32bits(power[y]) | uint32(w>>32)&(signY<<31)
+			used += uint(signX + signY)
+			xr[at], xr[at+1] = math.Float32frombits(v), math.Float32frombits(u)
 			r.pos += int(used)
 		}
 	}
@@ -505,18 +500,35 @@ func (d *Decoder) readLines(r *bitReader, s *granule, c, end int) bool {
 			break // padding that looks like a code
 		}
 		r.pos += int(n)
-		for i := range 4 {
-			q := float32(0)
-			if v&(8>>i) != 0 {
-				q = flip(1, w)
-				w <<= 1
-			}
-			xr[at+i] = q
+		q := (*[4]float32)(xr[at:])
+		for i := range q {
+			set := v >> (3 - i) & 1
+			q[i] = math.Float32frombits((0x3f800000 | uint32(w>>32)&0x80000000) & -set) // 1 or -1, or 0
+			w <<= set
 		}
 		at += 4
 	}
 	d.nonzero[c] = at
 	return true
+}
+
+// long finishes a pair of which one value or both go on in linbits bits. w is what follows the code word of used bits.
+func (d *Decoder) long(r *bitReader, w uint64, used, linbits uint, x, y uint32, to *[2]float32) {
+	power := &powerTables().fourThirds
+	for i, v := range [2]uint32{x, y} {
+		if v == 15 {
+			v += uint32(w >> (64 - linbits))
+			w <<= linbits
+			used += linbits
+		}
+		to[i] = power[v]
+		if v > 0 {
+			to[i] = flip(to[i], w)
+			w <<= 1
+			used++
+		}
+	}
+	r.pos += int(used)
 }
 
 // flip gives v the sign in the top bit of w.

@@ -102,35 +102,72 @@ func TestIMDCT(t *testing.T) {
 	}
 }
 
-// TestSynthesis compares the polyphase synthesis with the standard's flow chart.
+// TestSynthesis compares the polyphase synthesis of two granules with the standard's flow chart.
 func TestSynthesis(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	var fifo [1024]float64
-	var v [40 * 64]float32
-	for step := 39 - 15; step >= 0; step-- {
-		var x [32]float32
-		random(rng, x[:])
-		copy(fifo[64:], fifo[:960])
-		for i := range 64 {
-			fifo[i] = 0
-			for k, s := range x {
-				fifo[i] += float64(s) * math.Cos(float64((16+i)*(2*k+1))*math.Pi/64)
-			}
+	var v vectors
+	for range 2 {
+		var subband [32][times]float32
+		for k := range subband {
+			random(rng, subband[k][:])
 		}
-		var want [32]float64
-		for i := range 8 {
+		copy(v[(spare+18)*64:], v[spare*64:])
+		matrix(&subband, &v)
+		var out [lines]float32
+		window(&v, &out)
+		for step := range 18 {
+			copy(fifo[64:], fifo[:960])
+			for i := range 64 {
+				fifo[i] = 0
+				for k := range subband {
+					fifo[i] += float64(subband[k][step]) * math.Cos(float64((16+i)*(2*k+1))*math.Pi/64)
+				}
+			}
 			for j := range 32 {
-				want[j] += fifo[128*i+j]*float64(synthesisWindow[j][2*i]) + fifo[128*i+96+j]*float64(synthesisWindow[j][2*i+1])
+				want := 0.0
+				for i := range 8 {
+					want += fifo[128*i+j]*float64(synthesisWindow[2*i][j]) + fifo[128*i+96+j]*float64(synthesisWindow[2*i+1][j])
+				}
+				if got := out[32*step+j]; math.Abs(float64(got)-want) > 5e-6 {
+					t.Fatalf("step %d, sample %d: %v, want %v", step, j, got, want)
+				}
 			}
 		}
-		at := (*[1024]float32)(v[step*64:])
-		matrix(&x, (*[64]float32)(at[:]))
-		var out [64]float32
-		window(at, out[:], 2)
-		for j := range 32 {
-			if math.Abs(float64(out[2*j])-want[j]) > 3e-6 {
-				t.Fatalf("step %d, sample %d: %v, want %v", step, j, out[2*j], want[j])
-			}
+	}
+}
+
+// TestBitEqual: kernels give their plain twins' bits.
+func TestBitEqual(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	var v, w vectors
+	for range 20 {
+		var subband [32][times]float32
+		for k := range subband {
+			random(rng, subband[k][:])
+		}
+		copy(v[(spare+18)*64:], v[spare*64:])
+		w = v
+		matrix(&subband, &v)
+		plainMatrix(&subband, &w)
+		same(t, "matrix", v[spare*64:], w[spare*64:])
+		var left, right [lines]float32
+		window(&v, &left)
+		plainWindow(&w, &right)
+		same(t, "window", left[:], right[:])
+		random(rng, right[:])
+		var got, want [2 * lines]float32
+		interleave(got[:], &left, &right)
+		plainInterleave(want[:], &left, &right)
+		same(t, "interleave", got[:], want[:])
+	}
+}
+
+func same(t *testing.T, name string, got, want []float32) {
+	t.Helper()
+	for i, v := range want {
+		if math.Float32bits(got[i]) != math.Float32bits(v) {
+			t.Fatalf("%s: value %d is %v, and by its plain twin %v", name, i, got[i], v)
 		}
 	}
 }

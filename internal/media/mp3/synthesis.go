@@ -10,9 +10,16 @@ import "math"
 // filterBank is one channel's memory.
 type filterBank struct {
 	overlap [32][18]float32
-	// v holds the synthesis vectors of 64, the newest first: room for a granule's 18 and the 15 before.
-	v [(18 + 15) * 64]float32
+	// v holds the synthesis vectors of 64, the newest first: a granule's 18 and the 15 before, and room for two that
+	// kernels make besides.
+	v [(spare + 18 + 15) * 64]float32
 }
+
+// Kernels take four times at once, so that a granule has 20 of them, two of which are dropped.
+const (
+	times = 20
+	spare = times - 18
+)
 
 // aliasing are the coefficients of the butterflies between subbands (table B.9).
 var aliasing = func() (t [8][2]float32) {
@@ -38,9 +45,8 @@ var windows = func() (t [4][36]float32) {
 	return t
 }()
 
-// run makes 576 samples of the lines and stores them in out at the given stride. Only the first nonzero lines
-// can differ from 0.
-func (b *filterBank) run(xr *[lines]float32, nonzero, blockType int, mixed bool, edges *bandEdges, out []float32, stride int) {
+// run makes 576 samples of the lines. Only the first nonzero lines can differ from 0.
+func (b *filterBank) run(xr *[lines]float32, nonzero, blockType int, mixed bool, edges *bandEdges, out *[lines]float32) {
 	longBands := 32 // subbands with long blocks
 	if blockType == 2 {
 		longBands = 0
@@ -63,41 +69,31 @@ func (b *filterBank) run(xr *[lines]float32, nonzero, blockType int, mixed bool,
 		}
 		bands = max(bands, top+1)
 	}
-	var subband [18][32]float32 // by time, subband
+	var subband [32][times]float32
 	for sb := range 32 {
-		over := &b.overlap[sb]
+		over, now := &b.overlap[sb], (*[18]float32)(subband[sb][:])
 		if sb >= bands {
-			for t, v := range over {
-				subband[t][sb] = v
-			}
-			*over = [18]float32{}
+			*now, *over = *over, [18]float32{}
 		} else {
 			in := (*[18]float32)(xr[18*sb:])
-			var now [18]float32
 			switch {
 			case sb >= longBands:
-				imdct12x3(in, over, &now)
+				imdct12x3(in, over, now)
 			case longBands < 32:
-				imdct36(in, over, &now, &windows[0])
+				imdct36(in, over, now, &windows[0])
 			default:
-				imdct36(in, over, &now, &windows[blockType])
-			}
-			for t, v := range now {
-				subband[t][sb] = v
+				imdct36(in, over, now, &windows[blockType])
 			}
 		}
 		if sb%2 == 1 { // frequency inversion
 			for t := 1; t < 18; t += 2 {
-				subband[t][sb] = -subband[t][sb]
+				now[t] = -now[t]
 			}
 		}
 	}
-	copy(b.v[18*64:], b.v[:15*64])
-	for t := range 18 {
-		v := (*[1024]float32)(b.v[(17-t)*64:])
-		matrix(&subband[t], (*[64]float32)(v[:]))
-		window(v, out[t*32*stride:], stride)
-	}
+	copy(b.v[(spare+18)*64:], b.v[spare*64:])
+	matrix(&subband, &b.v)
+	window(&b.v, out)
 }
 
 // reorder sorts the lines of short blocks: from window after window in each band to one line of each window
@@ -159,36 +155,49 @@ var twiddle9 = func() (t [3][2]float32) {
 	return t
 }()
 
-// dct18 is the DCT-IV of 18.
-func dct18(x *[18]float32, y *[18]float32) {
-	var re, im [9]float32
-	for j := range 9 {
-		w := &rotate9[j]
-		a, b := x[2*j], x[17-2*j]
-		re[j], im[j] = float32(a*w[0])-float32(b*w[1]), float32(a*w[1])+float32(b*w[0])
-	}
+// rotate multiplies a complex number by another.
+func rotate(re, im float32, w *[2]float32) (float32, float32) {
+	return float32(re*w[0]) - float32(im*w[1]), float32(re*w[1]) + float32(im*w[0])
+}
+
+// dct18 is the DCT-IV of 18, without loops: its values fit the registers in parts.
+func dct18(x, y *[18]float32) {
+	w := &rotate9
 	// Nine as three times three.
-	for j := range 3 {
-		re[j], im[j], re[j+3], im[j+3], re[j+6], im[j+6] = fft3(re[j], im[j], re[j+3], im[j+3], re[j+6], im[j+6])
-	}
-	turn := func(j int, t *[2]float32) {
-		r, i := re[j], im[j]
-		re[j], im[j] = float32(r*t[0])-float32(i*t[1]), float32(r*t[1])+float32(i*t[0])
-	}
-	turn(4, &twiddle9[0])
-	turn(5, &twiddle9[1])
-	turn(7, &twiddle9[1])
-	turn(8, &twiddle9[2])
-	for j := range 3 {
-		re[3*j], im[3*j], re[3*j+1], im[3*j+1], re[3*j+2], im[3*j+2] =
-			fft3(re[3*j], im[3*j], re[3*j+1], im[3*j+1], re[3*j+2], im[3*j+2])
-	}
-	for k := range 9 {
-		w := &rotate9[k]
-		at := k/3 + k%3*3 // where output k lies
-		r, i := re[at], im[at]
-		y[2*k], y[17-2*k] = float32(r*w[0])-float32(i*w[1]), -(float32(r*w[1]) + float32(i*w[0]))
-	}
+	r0, i0 := rotate(x[0], x[17], &w[0])
+	r3, i3 := rotate(x[6], x[11], &w[3])
+	r6, i6 := rotate(x[12], x[5], &w[6])
+	r0, i0, r3, i3, r6, i6 = fft3(r0, i0, r3, i3, r6, i6)
+	r1, i1 := rotate(x[2], x[15], &w[1])
+	r4, i4 := rotate(x[8], x[9], &w[4])
+	r7, i7 := rotate(x[14], x[3], &w[7])
+	r1, i1, r4, i4, r7, i7 = fft3(r1, i1, r4, i4, r7, i7)
+	r2, i2 := rotate(x[4], x[13], &w[2])
+	r5, i5 := rotate(x[10], x[7], &w[5])
+	r8, i8 := rotate(x[16], x[1], &w[8])
+	r2, i2, r5, i5, r8, i8 = fft3(r2, i2, r5, i5, r8, i8)
+	r4, i4 = rotate(r4, i4, &twiddle9[0])
+	r5, i5 = rotate(r5, i5, &twiddle9[1])
+	r7, i7 = rotate(r7, i7, &twiddle9[1])
+	r8, i8 = rotate(r8, i8, &twiddle9[2])
+	// The first group has the outputs 0, 3 and 6, the second 1, 4 and 7, the third 2, 5 and 8.
+	r0, i0, r1, i1, r2, i2 = fft3(r0, i0, r1, i1, r2, i2)
+	y[0], y[17] = turned(r0, i0, &w[0])
+	y[6], y[11] = turned(r1, i1, &w[3])
+	y[12], y[5] = turned(r2, i2, &w[6])
+	r3, i3, r4, i4, r5, i5 = fft3(r3, i3, r4, i4, r5, i5)
+	y[2], y[15] = turned(r3, i3, &w[1])
+	y[8], y[9] = turned(r4, i4, &w[4])
+	y[14], y[3] = turned(r5, i5, &w[7])
+	r6, i6, r7, i7, r8, i8 = fft3(r6, i6, r7, i7, r8, i8)
+	y[4], y[13] = turned(r6, i6, &w[2])
+	y[10], y[7] = turned(r7, i7, &w[5])
+	y[16], y[1] = turned(r8, i8, &w[8])
+}
+
+// turned is rotate with the other sign of the imaginary part.
+func turned(re, im float32, w *[2]float32) (float32, float32) {
+	return float32(re*w[0]) - float32(im*w[1]), -(float32(re*w[1]) + float32(im*w[0]))
 }
 
 // imdct36 makes the 18 samples of a long block.
@@ -297,36 +306,65 @@ func dct4(x0, x1, x2, x3 float32) (c0, c1, c2, c3 float32) {
 	return a0 + a1, b0 + b1 + g, s, g
 }
 
-// matrix is the first step of the polyphase synthesis, V[i] = sum cos((16+i)(2k+1) pi / 64) x[k]: a DCT and
-// its symmetries. x is spoiled.
-func matrix(x *[32]float32, v *[64]float32) {
-	var c [32]float32
-	dct32(x, &c)
-	for i := range 16 {
-		v[i] = c[16+i]
-		v[48+i] = -c[i]
-		v[32+i] = -c[16-i]
-	}
-	v[16] = 0
-	for i := 17; i < 32; i++ {
-		v[i] = -c[48-i]
+// vectors are those of a filter bank: that of time t begins at (spare + 17 - t) * 64.
+type vectors = [(spare + 18 + 15) * 64]float32
+
+// plainMatrix is the first step of the polyphase synthesis, V[i] = sum cos((16+i)(2k+1) pi / 64) x[k], at 18 times: a
+// DCT and its symmetries.
+func plainMatrix(subband *[32][times]float32, v *vectors) {
+	for t := range 18 {
+		var x, c [32]float32
+		for k := range x {
+			x[k] = subband[k][t]
+		}
+		dct32(&x, &c)
+		v := (*[64]float32)(v[(spare+17-t)*64:])
+		for i := range 16 {
+			v[i] = c[16+i]
+			v[48+i] = -c[i]
+			v[32+i] = -c[16-i]
+		}
+		v[16] = 0
+		for i := 17; i < 32; i++ {
+			v[i] = -c[48-i]
+		}
 	}
 }
 
-// window is the second step: out[j] = sum U[j+32i] D[j+32i], the U gathered from the last 16 vectors.
-func window(v *[1024]float32, out []float32, stride int) {
-	for j := range 32 {
-		d := &synthesisWindow[j]
-		sum := float32(v[j]*d[0]) + float32(v[96+j]*d[1]) + float32(v[128+j]*d[2]) + float32(v[224+j]*d[3])
-		sum += float32(v[256+j]*d[4]) + float32(v[352+j]*d[5]) + float32(v[384+j]*d[6]) + float32(v[480+j]*d[7])
-		sum += float32(v[512+j]*d[8]) + float32(v[608+j]*d[9]) + float32(v[640+j]*d[10]) + float32(v[736+j]*d[11])
-		sum += float32(v[768+j]*d[12]) + float32(v[864+j]*d[13]) + float32(v[896+j]*d[14]) + float32(v[992+j]*d[15])
-		out[j*stride] = sum
+// plainWindow is the second step, out[j] = sum U[j+32i] D[j+32i], the U gathered from the last 16 vectors. The samples
+// j and 32-j are made of the same values, for an even i with the other sign.
+func plainWindow(vs *vectors, out *[lines]float32) {
+	d := &synthesisWindow
+	for t := range 18 {
+		v, out := (*[1024]float32)(vs[(spare+17-t)*64:]), (*[32]float32)(out[32*t:])
+		for j := 1; j < 16; j++ {
+			k := 32 - j
+			v0, v1, v2, v3 := v[0+j], v[96+j], v[128+j], v[224+j]
+			a := float32(v0*d[0][j]) + float32(v1*d[1][j]) + float32(v2*d[2][j]) + float32(v3*d[3][j])
+			b := float32(v1*d[1][k]) - float32(v0*d[0][k]) - float32(v2*d[2][k]) + float32(v3*d[3][k])
+			v0, v1, v2, v3 = v[256+j], v[352+j], v[384+j], v[480+j]
+			a += float32(v0*d[4][j]) + float32(v1*d[5][j]) + float32(v2*d[6][j]) + float32(v3*d[7][j])
+			b += float32(v1*d[5][k]) - float32(v0*d[4][k]) - float32(v2*d[6][k]) + float32(v3*d[7][k])
+			v0, v1, v2, v3 = v[512+j], v[608+j], v[640+j], v[736+j]
+			a += float32(v0*d[8][j]) + float32(v1*d[9][j]) + float32(v2*d[10][j]) + float32(v3*d[11][j])
+			b += float32(v1*d[9][k]) - float32(v0*d[8][k]) - float32(v2*d[10][k]) + float32(v3*d[11][k])
+			v0, v1, v2, v3 = v[768+j], v[864+j], v[896+j], v[992+j]
+			a += float32(v0*d[12][j]) + float32(v1*d[13][j]) + float32(v2*d[14][j]) + float32(v3*d[15][j])
+			b += float32(v1*d[13][k]) - float32(v0*d[12][k]) - float32(v2*d[14][k]) + float32(v3*d[15][k])
+			out[j], out[k] = a, b
+		}
+		for j := 0; j <= 16; j += 16 {
+			sum := float32(v[0+j]*d[0][j]) + float32(v[96+j]*d[1][j]) + float32(v[128+j]*d[2][j]) + float32(v[224+j]*d[3][j])
+			sum += float32(v[256+j]*d[4][j]) + float32(v[352+j]*d[5][j]) + float32(v[384+j]*d[6][j]) + float32(v[480+j]*d[7][j])
+			sum += float32(v[512+j]*d[8][j]) + float32(v[608+j]*d[9][j]) + float32(v[640+j]*d[10][j]) + float32(v[736+j]*d[11][j])
+			sum += float32(v[768+j]*d[12][j]) + float32(v[864+j]*d[13][j]) + float32(v[896+j]*d[14][j]) + float32(v[992+j]*d[15][j])
+			out[j] = sum
+		}
 	}
 }
 
-// synthesisWindow is D of table B.3, by j and i.
-var synthesisWindow = func() (t [32][16]float32) {
+// synthesisWindow is D of table B.3, by i and j.
+var synthesisWindow = func() (t [16][32]float32) {
 	for j := range 32 {
 		for i := range 16 {
 			at := 32*i + j
@@ -336,11 +374,19 @@ var synthesisWindow = func() (t [32][16]float32) {
 			} else if v = windowHalf[512-at]; at%64 != 0 {
 				v = -v
 			}
-			t[j][i] = float32(v) / (1 << 16)
+			t[i][j] = float32(v) / (1 << 16)
 		}
 	}
 	return t
 }()
+
+// plainInterleave makes stereo of two channels.
+func plainInterleave(out []float32, left, right *[lines]float32) {
+	out = out[:2*lines]
+	for i, v := range left {
+		out[2*i], out[2*i+1] = v, right[i]
+	}
+}
 
 // windowHalf is the first half of table B.3 in units of 2^-16. The second half is its mirror image with the
 // signs changed but at multiples of 64.
