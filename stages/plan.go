@@ -20,6 +20,7 @@ import (
 	"prep/configs"
 	"prep/internal/fault"
 	"prep/internal/media"
+	"prep/internal/media/mp3"
 	"prep/internal/sample"
 	"prep/internal/source"
 	"prep/shards"
@@ -207,7 +208,7 @@ func choosePins(ctx context.Context, samples []sample.Sample, cfg *configs.Confi
 	}
 	switch choice := cfg.Audio.MP3; {
 	case mp3s == 0: // content that its name hides is decoded by Go
-	case choice == "go":
+	case choice == "go", choice == "auto" && mp3.Fast:
 		pins["mp3"] = "go"
 	default:
 		have := tools.MP3Library()

@@ -2,6 +2,9 @@
 
 package mp3
 
+// Fast says that the decoder is as fast here as libmpg123 is.
+const Fast = true
+
 // The kernels of synthesis_amd64.s, four values at a time.
 
 // matrix4 is plainMatrix of four times: v is the vector of the first, those of the others lie before it. scratch has
