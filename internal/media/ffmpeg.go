@@ -28,7 +28,7 @@ import (
 
 // ffmpegDemuxers are the formats that ffmpeg may take a file for.
 const ffmpegDemuxers = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv,asf,ogg,wav,w64,flac,mp3,aac," +
-	"ac3,eac3,dts,amr,amrnb,amrwb,caf,au,wv,ape,tta,aiff,h264,hevc,m4v,ivf,gif,nut,oma,aa,spdif,truehd,voc,mpc,mpc8,avr,epaf,iff,ircam,pvf"
+	"ac3,eac3,dts,amr,amrnb,amrwb,caf,au,wv,ape,tta,aiff,h264,hevc,m4v,ivf,gif,nut,oma,aa,spdif,truehd,voc,mpc,mpc8,avr,epaf,iff,ircam,pvf,sds,dsf"
 
 // inputArgs are the options of one input. Only what both programs understand.
 func inputArgs(path string) ([]string, error) {
@@ -159,6 +159,7 @@ func needsFFmpeg(path, program, what string) error {
 
 var (
 	durationLine = regexp.MustCompile(`Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)`)
+	channelsLine = regexp.MustCompile(`Stream #\d+:\d+.*: Audio: .* (\d+) Hz, (\d+) channels`)
 	mappingLine  = regexp.MustCompile(`Stream #\d+:\d+ -> #\d+:\d+ \((\w+) \([^)]*\) -> (\w+)`)
 )
 
@@ -187,6 +188,14 @@ func (t *Tools) decodeSoundFFmpeg(ctx context.Context, path, name string, seg Se
 	}
 	text, err := d.run(ctx, t, "audio")
 	if err != nil {
+		// What has more channels than it mixes ffmpeg refuses in words of its own.
+		if m := channelsLine.FindStringSubmatch(text); m != nil {
+			rate, _ := strconv.Atoi(m[1])
+			channels, _ := strconv.Atoi(m[2])
+			if channels > maxChannels {
+				return nil, soundFormat{rate: rate, channels: channels}.check(path)
+			}
+		}
 		return nil, err
 	}
 	return t.finishSound(path, text, s.sound, seg)

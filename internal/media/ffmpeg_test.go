@@ -3,6 +3,7 @@ package media
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"math"
 	"os"
@@ -414,5 +415,47 @@ func TestLeftToFFmpeg(t *testing.T) {
 		}
 		first, last := seg.frames(whole.SourceRate)
 		equal(t, part.Data, whole.Data[int(first)*n:int(last)*n])
+	}
+}
+
+// TestRareSounds: what samplers wrote is found by its content, whatever its name, and read by ffmpeg; sound of more
+// channels than are read is told as that.
+func TestRareSounds(t *testing.T) {
+	tools := needFFmpeg(t)
+	be := binary.BigEndian
+	// A MIDI sample dump of 16 bits: seven bits a byte, three bytes a sample, 40 samples a packet.
+	dump := append([]byte{0xf0, 0x7e, 0, 1, 0, 0, 16, 0x50, 0x47, 3, 80, 0, 0}, make([]byte, 7)...) // 62500 ns
+	dump = append(dump, 0xf7)
+	for packet := range 2 {
+		dump = append(dump, 0xf0, 0x7e, 0, 2, byte(packet))
+		for i := range 40 {
+			v := uint32(800*(40*packet+i) - 32000 + 1<<15)
+			dump = append(dump, byte(v>>9), byte(v>>2&127), byte(v<<5&127))
+		}
+		dump = append(dump, 0, 0xf7)
+	}
+	s, err := tools.DecodeSound(t.Context(), write(t, "x.wav", dump), Segment{})
+	if err != nil || s.NumFrames() != 80 {
+		t.Fatalf("MIDI sample dump: %v", err)
+	}
+	for i, v := range s.Data {
+		if want := float32(800*i-32000) / (1 << 15); v != want {
+			t.Fatalf("MIDI sample dump: sample %d is %v, want %v", i, v, want)
+		}
+	}
+	for _, b := range []string{"MATLAB 5.0 MAT-file, by GNU Octave", "\x00\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x0b\x00\x00\x00samplerate\x00", "Extended Instrument: x", "ALawSoundFile**\x00\x0f\x10"} {
+		if _, err := tools.DecodeSound(t.Context(), write(t, "x.wav", []byte(b)), Segment{}); fault.ReasonOf(err) != "unsupported_codec" || !strings.Contains(err.Error(), "sndfile-convert") {
+			t.Errorf("%q: %v", b, err)
+		}
+	}
+	wide := append([]byte("caff\x00\x01\x00\x00desc"), 0, 0, 0, 0, 0, 0, 0, 32)
+	wide = be.AppendUint64(wide, math.Float64bits(44100))
+	wide = append(wide, "lpcm"...)
+	for _, v := range []uint32{0, 200, 1, 100, 16} { // big-endian whole numbers, bytes and frames a packet, channels, bits
+		wide = be.AppendUint32(wide, v)
+	}
+	wide = append(be.AppendUint64(append(wide, "data"...), 4+20000), make([]byte, 4+20000)...)
+	if _, err := tools.DecodeSound(t.Context(), write(t, "x.caf", wide), Segment{}); fault.ReasonOf(err) != "too_many_channels" || !strings.Contains(err.Error(), "100 channels") {
+		t.Errorf("CAF of 100 channels: %v", err)
 	}
 }

@@ -80,6 +80,11 @@ func sniff(in *infile.File) (content, error) {
 	if name := magic.Foreign(head); name != "" {
 		return content{kindOther, name, 0}, nil
 	}
+	for _, f := range unread {
+		if offset == 0 && at(f.at, f.magic) {
+			return content{}, fault.Unsupportedf("unsupported_codec", "%s: %s, which nothing here reads; convert it to WAV (sndfile-convert IN OUT.wav, of Debian's sndfile-programs)", in.Path, f.name)
+		}
+	}
 	if head, err = in.Head(offset, sniffLength); err != nil {
 		return content{}, err
 	}
@@ -91,6 +96,17 @@ func sniff(in *infile.File) (content, error) {
 		return content{kindOther, f.Name, 0}, nil
 	}
 	return content{}, fault.Corruptf("not_audio", "%s: not a sound file that is known here (it begins with %s)", in.Path, magic.Quote(head))
+}
+
+// unread are forms of sound that libsndfile reads, and neither Go code nor ffmpeg.
+var unread = []struct {
+	at          int
+	magic, name string
+}{
+	{0, "MATLAB 5.0 MAT-file", "a MATLAB file"},
+	{20, "samplerate\x00", "a MATLAB file"}, // version 4, as libsndfile and GNU Octave write it
+	{0, "Extended Instrument: ", "a FastTracker instrument (XI)"},
+	{0, "ALawSoundFile**\x00", "a Psion sound (WVE)"}, // ffmpeg 5.1 does not know its own form again
 }
 
 // id3Length is the length of an ID3v2 tag at the start of b, 0 if there is none. The size has seven bits

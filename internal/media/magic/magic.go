@@ -46,6 +46,8 @@ func Foreign(b []byte) string {
 		return "MPEG transport stream"
 	case isADTS(b):
 		return "AAC"
+	case len(b) > 4 && b[0] == 0xf0 && b[1] == 0x7e && b[3] == 1: // a channel lies between
+		return "MIDI sample dump"
 	}
 	return ""
 }
@@ -90,6 +92,8 @@ var foreignMagic = []struct {
 	{0, "\x00\x02\xa3\x64", "IRCAM"},
 	{0, "\x00\x03\xa3\x64", "IRCAM"},
 	{0, "\x00\x04\xa3\x64", "IRCAM"},
+	{0, "DSD \x1c\x00\x00\x00\x00\x00\x00\x00", "DSF"},
+	{0, "FRM8", "DSDIFF"},
 	{0, "riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb", "Wave64"},
 }
 
