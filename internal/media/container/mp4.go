@@ -1,6 +1,8 @@
 package container
 
 import (
+	"bytes"
+	"compress/zlib"
 	"encoding/binary"
 	"io"
 	"math"
@@ -178,9 +180,56 @@ func leaf[B mp4.Box](body []byte, name string, entry int, decode func(mp4.BoxHea
 	return box, nil
 }
 
+// maxPacked bounds what an index is unpacked to. Packed ones are of QuickTime's first years, and small.
+const maxPacked = 16 << 20
+
+// unpacked gives the body of an index, which QuickTime may keep compressed: a box cmov, with the method (dcom) and behind
+// a length what Deflate made of a whole box moov (cmvd).
+func unpacked(moov []byte) ([]byte, error) {
+	out := moov
+	err := eachBox(moov, func(name string, body []byte) error {
+		if name != "cmov" {
+			return nil
+		}
+		method := ""
+		return eachBox(body, func(name string, body []byte) error {
+			switch {
+			case name == "dcom" && len(body) >= 4:
+				method = string(body[:4])
+			case name == "cmvd" && len(body) > 4 && method == "zlib":
+				r, err := zlib.NewReader(bytes.NewReader(body[4:]))
+				if err != nil {
+					return err
+				}
+				b, err := io.ReadAll(io.LimitReader(r, maxPacked))
+				if err != nil {
+					return err
+				}
+				inner, header, size, ok := boxHeader(b, int64(len(b)))
+				if !ok || inner != "moov" || size > int64(len(b)) {
+					return io.ErrUnexpectedEOF
+				}
+				out = b[header:size]
+			}
+			return nil
+		})
+	})
+	if err != nil { // what is wrong with an index that is not packed is told where it is read
+		if bytes.Contains(moov[:min(len(moov), 64)], []byte("cmov")) {
+			return nil, err
+		}
+		return moov, nil
+	}
+	return out, nil
+}
+
 func (m *movie) parseMoov(moov []byte) error {
 	defaults := map[uint32]uint32{}
-	err := eachBox(moov, func(name string, body []byte) (err error) {
+	moov, err := unpacked(moov)
+	if err != nil {
+		return fault.Corruptf("corrupt_media", "%s: the packed index of the file (moov) is damaged: %w", m.path, err)
+	}
+	err = eachBox(moov, func(name string, body []byte) (err error) {
 		switch name {
 		case "mvhd":
 			var mvhd *mp4.MvhdBox
@@ -239,7 +288,9 @@ func (t *mp4Track) read(b []byte, depth int) error {
 		case "mdhd":
 			var mdhd *mp4.MdhdBox
 			if mdhd, err = leaf[*mp4.MdhdBox](body, name, 0, mp4.DecodeMdhdSR); err == nil {
-				t.timescale, t.duration = mdhd.Timescale, mdhd.Duration
+				if t.timescale, t.duration = mdhd.Timescale, mdhd.Duration; t.duration == math.MaxUint64 || body[0] == 0 && t.duration == math.MaxUint32 {
+					t.duration = 0 // not known
+				}
 			}
 		case "hdlr":
 			// QuickTime also has a handler of the data, in minf; the one of the medium comes first.

@@ -108,6 +108,7 @@ save("lossy_alpha.webp", rgba, format="WEBP", quality=70)
 save("lossless.webp", im, format="WEBP", lossless=True)
 save("lossless_alpha.webp", rgba, format="WEBP", lossless=True, exact=True)
 save("exif6.webp", im, format="WEBP", exif=(lambda e: (e.__setitem__(0x0112, 6), e)[1])(Image.Exif()))
+save("lossless_alpha_exif6.webp", rgba, format="WEBP", lossless=True, exact=True, exif=(lambda e: (e.__setitem__(0x0112, 6), e)[1])(Image.Exif()))
 
 # GIF, BMP, TIFF
 save("plain.gif", im.quantize(64), format="GIF")
