@@ -48,8 +48,8 @@ func Fields() []sample.MetricField {
 	}, append(pictureFields(), sensorFields()...)...)
 }
 
-// MeasureAudio measures mono sound at 16 kHz, as the model hears it; MeasureSource measures the file. The length in seconds is the caller's to store: it knows the
-// file's own rate.
+// MeasureAudio measures mono sound at 16 kHz, as the model hears it; MeasureSource measures the file. The length in
+// seconds is the caller's to store: it knows the file's own rate.
 func MeasureAudio(mono []float32, cfg configs.Filters) sample.Metrics {
 	m := sample.Metrics{}
 	var levels blockLevels
