@@ -168,7 +168,7 @@ func (p *Plan) cut(listing []byte, ends []int64) error {
 // choosePins settles what could change bytes from machine to machine.
 func choosePins(ctx context.Context, samples []sample.Sample, cfg *configs.Config, tools *media.Tools, skipUnsupported bool) (map[string]string, error) {
 	pins := map[string]string{
-		// The compiler fuses multiplication and addition on some architectures and not on others.
+		// Opus and ffmpeg round by the processor, and names do not tell where they will be met: an .ogg may hold Opus.
 		"arch": runtime.GOARCH,
 	}
 	jpegs, mp3s, needFFmpeg := 0, 0, map[string]bool{}
