@@ -31,20 +31,6 @@ func separate16(left, right []float32, src []byte) int {
 	return n
 }
 
-// separate8 takes n pairs apart, a positive multiple of 8.
-//
-//go:noescape
-func separate8(left, right, pairs *float32, n int)
-
-// separatePairs takes eight pairs apart at a time and returns how many it did.
-func separatePairs(left, right, pairs []float32) int {
-	n := min(len(left), len(right), len(pairs)/2) &^ 7
-	if n > 0 {
-		separate8(&left[0], &right[0], &pairs[0], n)
-	}
-	return n
-}
-
 // average8 puts the means of n pairs of samples, a positive multiple of 8, in place of the left ones.
 //
 //go:noescape

@@ -8,7 +8,4 @@ func convert16([]float32, []byte) int { return 0 }
 // separate16 leaves all to decodePairs16.
 func separate16(_, _ []float32, _ []byte) int { return 0 }
 
-// separatePairs leaves all to separate.
-func separatePairs(_, _, _ []float32) int { return 0 }
-
 func averagePairs(_, _ []float32) int { return 0 }

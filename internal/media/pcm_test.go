@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"math"
 	"testing"
+
+	"prep/internal/media/stereo"
 )
 
 // TestDecode16: every value, and every length and place of the vectors' ends.
@@ -63,30 +65,6 @@ func TestDecodePairs16(t *testing.T) {
 	}
 }
 
-// TestSeparate: every length, and nothing beyond it.
-func TestSeparate(t *testing.T) {
-	for n := range 50 {
-		pairs := make([]float32, 2*n+3)
-		for i := range pairs {
-			pairs[i] = float32(i)
-		}
-		for from := range 4 {
-			m := max(0, n-from)
-			l, r := make([]float32, n+1), make([]float32, n+1)
-			pl, pr := make([]float32, n+1), make([]float32, n+1)
-			separate(l[:m], r[:m], pairs[from:])
-			plainSeparate(pl[:m], pr[:m], pairs[from:])
-			equal(t, l, pl)
-			equal(t, r, pr)
-			for i := range m {
-				if l[i] != float32(from+2*i) || r[i] != float32(from+2*i+1) {
-					t.Fatalf("pair %d of %d is %v, %v", i, m, l[i], r[i])
-				}
-			}
-		}
-	}
-}
-
 // TestPlainPairs16: every value in both channels, and lengths that are no whole number of blocks.
 func TestPlainPairs16(t *testing.T) {
 	for _, n := range []int{0, 1, 63, 64, 65, 200, 1 << 16} {
@@ -99,7 +77,7 @@ func TestPlainPairs16(t *testing.T) {
 		pl, pr, pairs := make([]float32, n+1), make([]float32, n+1), make([]float32, 2*n)
 		plainPairs16(l[:n], r[:n], src)
 		plain16(pairs, src)
-		plainSeparate(pl[:n], pr[:n], pairs)
+		stereo.Separate(pl[:n], pr[:n], pairs)
 		equal(t, l, pl)
 		equal(t, r, pr)
 	}

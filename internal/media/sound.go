@@ -12,6 +12,7 @@ import (
 
 	"prep/internal/fault"
 	"prep/internal/infile"
+	"prep/internal/media/stereo"
 )
 
 // Limits of what a header may claim. They are wide enough for every recording in use and narrow enough
@@ -114,27 +115,13 @@ func takeApart(planes [][]float32, at int, x []float32) {
 	case 1:
 		copy(planes[0][at:], x)
 	case 2:
-		separate(planes[0][at:at+frames], planes[1][at:at+frames], x)
+		stereo.Separate(planes[0][at:at+frames], planes[1][at:at+frames], x)
 	default:
 		for c, plane := range planes {
 			for i := range frames {
 				plane[at+i] = x[i*n+c]
 			}
 		}
-	}
-}
-
-// separate takes the channels of interleaved stereo apart.
-func separate(left, right, pairs []float32) {
-	n := separatePairs(left, right, pairs)
-	plainSeparate(left[n:], right[n:], pairs[2*n:])
-}
-
-// plainSeparate is separate without help from the processor.
-func plainSeparate(left, right, pairs []float32) {
-	right, pairs = right[:len(left)], pairs[:2*len(left)]
-	for i := range left {
-		left[i], right[i] = pairs[2*i], pairs[2*i+1]
 	}
 }
 

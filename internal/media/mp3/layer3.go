@@ -6,6 +6,8 @@ import (
 	"math"
 	"math/bits"
 	"sync"
+
+	"prep/internal/media/stereo"
 )
 
 // How a frame is decoded (ISO/IEC 11172-3, 2.4.2.7 and 2.4.3.4): a frame has two granules of 576 samples (one
@@ -187,7 +189,7 @@ func (d *Decoder) Decode(frame []byte, out []float32) (samples int, err error) {
 			d.bank[c].run(&d.xr[c], d.nonzero[c], s.blockType, s.mixed, &bandTables[h.rateIndex], &d.pcm[c])
 		}
 		if to := out[g*lines*h.Channels:]; h.Channels == 2 {
-			interleave(to, &d.pcm[0], &d.pcm[1])
+			stereo.Interleave(to, d.pcm[0][:], d.pcm[1][:])
 		} else {
 			copy(to, d.pcm[0][:])
 		}

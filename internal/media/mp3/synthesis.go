@@ -380,14 +380,6 @@ var synthesisWindow = func() (t [16][32]float32) {
 	return t
 }()
 
-// plainInterleave makes stereo of two channels.
-func plainInterleave(out []float32, left, right *[lines]float32) {
-	out = out[:2*lines]
-	for i, v := range left {
-		out[2*i], out[2*i+1] = v, right[i]
-	}
-}
-
 // windowHalf is the first half of table B.3 in units of 2^-16. The second half is its mirror image with the
 // signs changed but at multiples of 64.
 var windowHalf = [257]int{

@@ -28,11 +28,3 @@ func window4(out, v, d *float32)
 func window(v *vectors, out *[lines]float32) {
 	window4(&out[0], &v[(spare+17)*64], &synthesisWindow[0][0])
 }
-
-//go:noescape
-func interleave4(out, left, right *float32, n int)
-
-func interleave(out []float32, left, right *[lines]float32) {
-	_ = out[2*lines-1]
-	interleave4(&out[0], &left[0], &right[0], lines)
-}

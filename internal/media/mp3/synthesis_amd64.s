@@ -292,25 +292,3 @@ samples:
 	DECQ CX
 	JNZ time
 	RET
-
-// func interleave4(out, left, right *float32, n int)
-TEXT ·interleave4(SB), NOSPLIT, $0-32
-	MOVQ out+0(FP), DI
-	MOVQ left+8(FP), SI
-	MOVQ right+16(FP), DX
-	MOVQ n+24(FP), CX
-
-together:
-	MOVUPS (SI), X0
-	MOVUPS (DX), X1
-	MOVAPS X0, X2
-	UNPCKLPS X1, X0
-	UNPCKHPS X1, X2
-	MOVUPS X0, (DI)
-	MOVUPS X2, 16(DI)
-	ADDQ $32, DI
-	ADDQ $16, SI
-	ADDQ $16, DX
-	SUBQ $4, CX
-	JNZ together
-	RET

@@ -1,6 +1,10 @@
 package vorbis
 
-import "math"
+import (
+	"math"
+
+	"prep/internal/media/stereo"
+)
 
 // residue is how the fine structure of the spectra under their outlines is kept (Vorbis I, 8): in partitions of one
 // class each, which says by which books it is refined in up to eight passes.
@@ -43,7 +47,7 @@ func (x *residue) read(r *bitReader, spectra [][]float32, silent []bool) {
 	clear(joint)
 	x.decode(r, [][]float32{joint}, []bool{false})
 	if n == 2 {
-		separate(spectra[0], spectra[1], joint)
+		stereo.Separate(spectra[0], spectra[1], joint)
 		return
 	}
 	for c, s := range spectra {

@@ -209,19 +209,3 @@ func plainLap(out, a, b, window []float32) {
 		out[n-1-i] = -(float32(b[i]*down) + float32(v*up))
 	}
 }
-
-// plainSeparate takes pairs apart.
-func plainSeparate(left, right, pairs []float32) {
-	right, pairs = right[:len(left)], pairs[:2*len(left)]
-	for i := range left {
-		left[i], right[i] = pairs[2*i], pairs[2*i+1]
-	}
-}
-
-// plainInterleave makes pairs of two channels.
-func plainInterleave(pairs, left, right []float32) {
-	right, pairs = right[:len(left)], pairs[:2*len(left)]
-	for i, v := range left {
-		pairs[2*i], pairs[2*i+1] = v, right[i]
-	}
-}

@@ -67,25 +67,3 @@ func lap(out, a, b, window []float32) {
 	_, _, _ = a[n/2-1], b[n/2-1], window[n-1]
 	lap4(&out[0], &a[0], &b[0], &window[0], n)
 }
-
-//go:noescape
-func separate4(left, right, pairs *float32, n int)
-
-func separate(left, right, pairs []float32) {
-	n := min(len(left), len(right), len(pairs)/2) &^ 3
-	if n > 0 {
-		separate4(&left[0], &right[0], &pairs[0], n)
-	}
-	plainSeparate(left[n:], right[n:], pairs[2*n:])
-}
-
-//go:noescape
-func interleave4(pairs, left, right *float32, n int)
-
-func interleave(pairs, left, right []float32) {
-	n := min(len(left), len(right), len(pairs)/2) &^ 3
-	if n > 0 {
-		interleave4(&pairs[0], &left[0], &right[0], n)
-	}
-	plainInterleave(pairs[2*n:], left[n:], right[n:])
-}

@@ -9,5 +9,3 @@ func lastPass4(yr, yi, xr, xi []float32)               { plainLastPass4(yr, yi, 
 func lastPass2(yr, yi, xr, xi []float32)               { plainLastPass2(yr, yi, xr, xi) }
 func rotateOut(y, re, im, cos, sin []float32)          { plainRotateOut(y, re, im, cos, sin) }
 func lap(out, a, b, window []float32)                  { plainLap(out, a, b, window) }
-func separate(left, right, pairs []float32)            { plainSeparate(left, right, pairs) }
-func interleave(pairs, left, right []float32)          { plainInterleave(pairs, left, right) }

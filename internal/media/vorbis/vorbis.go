@@ -11,6 +11,8 @@ package vorbis
 import (
 	"errors"
 	"math"
+
+	"prep/internal/media/stereo"
 )
 
 var (
@@ -131,7 +133,7 @@ func (d *Decoder) Decode(packet []byte) ([]float32, error) {
 	case 1:
 		copy(out, d.planes[0])
 	case 2:
-		interleave(out, d.planes[0][:samples], d.planes[1][:samples])
+		stereo.Interleave(out, d.planes[0][:samples], d.planes[1][:samples])
 	default:
 		for c, plane := range d.planes {
 			for i, v := range plane[:samples] {

@@ -155,11 +155,6 @@ func TestBitEqual(t *testing.T) {
 			func(o [][]float32) { plainRotateOut(o[0], re, im, tr.cos, tr.sin) }, n)
 		same("lap", n, func(o [][]float32) { lap(o[0], re, im, x) }, func(o [][]float32) { plainLap(o[0], re, im, x) }, n)
 	}
-	for _, n := range []int{0, 1, 3, 4, 7, 8, 9, 64, 67} {
-		x, y := noise(2*n), noise(n)
-		same("separate", n, func(o [][]float32) { separate(o[0], o[1], x) }, func(o [][]float32) { plainSeparate(o[0], o[1], x) }, n, n)
-		same("interleave", n, func(o [][]float32) { interleave(o[0], x[:n], y) }, func(o [][]float32) { plainInterleave(o[0], x[:n], y) }, 2*n)
-	}
 }
 
 func TestUncouple(t *testing.T) {
