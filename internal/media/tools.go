@@ -1,6 +1,7 @@
 // Package media turns the bytes of media files into what the transforms start from: sound into PCM, video into
 // frames, captions into text. Its rooms do the rest: picture decodes stills and maps, motion inertial
-// recordings, container reads when the tracks of a video start; mp3, vorbis and picture/jpeg are decoders of our own.
+// recordings, container reads when the tracks of a video start; mp3, vorbis and picture/jpeg are decoders of our own,
+// stereo moves samples between planes and pairs.
 //
 // It owns the file formats: which extension is which modality (formats.go), what the first bytes say
 // (a .wav that is an MP3 inside is decoded as MP3), and what is done by Go code and what by ffmpeg. Nothing
